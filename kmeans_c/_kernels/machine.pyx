@@ -1,0 +1,30 @@
+# cython: language_level=3
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
+"""What the processor and the OpenMP runtime offer."""
+
+cdef extern from "multiversion.h" nogil:
+    int km_cpu_level() noexcept
+    int km_has_openmp() noexcept
+    int km_max_threads() noexcept
+    void km_release_threads() noexcept
+
+
+def cpu_level():
+    """The best SIMD level of this processor: 0 baseline, 1 AVX2, 2 AVX-512."""
+    return km_cpu_level()
+
+
+def has_openmp():
+    """Whether the kernels were compiled with OpenMP."""
+    return km_has_openmp() != 0
+
+
+def max_threads():
+    """What OpenMP would use now: OMP_NUM_THREADS, affinity and threadpoolctl are in it; a CPU quota is not."""
+    return km_max_threads()
+
+
+def release_threads():
+    """End OpenMP's idle threads; the next parallel region starts new ones."""
+    km_release_threads()
