@@ -2,9 +2,11 @@
 
 Switches, all environment variables:
 
-KMEANS_C_OPENMP   auto (default: use OpenMP where a probe links, else build serial), on (fail without it), off
+KMEANS_C_OPENMP   auto (default: use OpenMP where a probe links, else build serial),
+                  on (fail without it), off
 KMEANS_C_ABI3     1 (default: one wheel for CPython 3.11 and newer) or 0
-KMEANS_C_SANITIZE e.g. address,undefined: a build for the second, documented test command (CONTRIBUTING.md)
+KMEANS_C_SANITIZE e.g. address,undefined: a build for the second, documented test command
+                  (CONTRIBUTING.md)
 KMEANS_C_ANNOTATE 1 writes Cython's annotated HTML beside the generated C, in build/cython
 """
 
@@ -25,12 +27,14 @@ GNU_FLAGS = [
     "-O3",
     "-DNDEBUG",
     "-fno-strict-overflow",
-    # A fused multiply-add rounds once where two instructions round twice: without this flag the SIMD levels
-    # would disagree on near ties.
+    # A fused multiply-add rounds once where two instructions round twice: without this flag the
+    # SIMD levels would disagree on near ties.
     "-ffp-contract=off",
     # gcc turns a compare-and-select into min/blend only when it need not keep errno and traps.
     "-fno-math-errno",
     "-fno-trapping-math",
+    # Cython writes every permutation of fused types, also those that nobody calls.
+    "-Wno-unused-function",
 ]
 PROBE = "#include <omp.h>\nint main(void) { return omp_get_max_threads() < 1; }\n"
 
@@ -46,6 +50,7 @@ class BuildKernels(build_ext):
     """Adds flags once the compiler is known, and probes OpenMP by compiling and linking."""
 
     def build_extensions(self):
+        """Build with the flags of the compiler found."""
         msvc = self.compiler.compiler_type == "msvc"
         compile_args, link_args = (["/O2"], []) if msvc else (list(GNU_FLAGS), [])
         if sanitize:
@@ -76,7 +81,7 @@ class BuildKernels(build_ext):
         return [(["-fopenmp"], ["-fopenmp"])]
 
     def links(self, compile_args, link_args):
-        """Whether an OpenMP program compiles and links (it is not run: that would bar cross builds)."""
+        """Whether an OpenMP program compiles and links; not run, which would bar cross builds."""
         with tempfile.TemporaryDirectory() as folder:
             source = Path(folder, "probe.c")
             source.write_text(PROBE)
@@ -84,7 +89,9 @@ class BuildKernels(build_ext):
                 objects = self.compiler.compile(
                     [str(source)], output_dir=folder, extra_postargs=compile_args
                 )
-                self.compiler.link_executable(objects, str(Path(folder, "probe")), extra_postargs=link_args)
+                self.compiler.link_executable(
+                    objects, str(Path(folder, "probe")), extra_postargs=link_args
+                )
             except (CCompilerError, OSError, subprocess.SubprocessError):
                 return False
             return True

@@ -2,16 +2,21 @@
 
 import operator
 import os
+import threading
 from functools import cache
 from pathlib import Path
 
 from kmeans_c._kernels import machine
 
 SIMD_LEVELS = ("baseline", "avx2", "avx512")
+SIMD_VARIABLE = "KMEANS_C_SIMD"
 
-# libgomp starts a new team of threads for every count it is asked for and never gives up on a count that the system
-# cannot serve: it ends the process. No machine this package is meant for has more cores than this.
-MAX_THREADS = 256
+# More threads than this only cost memory: one row of partial sums each,
+# and no machine gains beyond it.
+MAX_THREADS = 64
+
+_startable = 1  # threads that this process is known to be able to start
+_startable_lock = threading.Lock()
 
 
 def thread_count(n_threads: int | None = None) -> int:
@@ -20,24 +25,154 @@ def thread_count(n_threads: int | None = None) -> int:
     Parameters
     ----------
     n_threads : int or None
-        At least 1. None: what OMP_NUM_THREADS or threadpoolctl say, else the processors that the affinity mask
-        and the cgroup's CPU quota allow. A number is honoured up to the processors allowed: more threads than
-        processors only wait for each other.
+        At least 1; more than 64 are taken as 64. None: what OMP_NUM_THREADS or threadpoolctl say,
+        but never more than the processors that the affinity mask and the cgroup's CPU quota allow.
 
     Returns
     -------
     int
-        1 where the kernels were compiled without OpenMP.
+        How many threads to use: fewer than asked where the system refuses to start them, 1 where
+        the kernels were compiled without OpenMP. Results never depend on it.
+
+    Raises
+    ------
+    TypeError
+        If `n_threads` is not an integer.
+    ValueError
+        If `n_threads` is below 1.
     """
-    allowed = max(1, min(len(_affinity()), _quota(), MAX_THREADS))
     if n_threads is None:
-        return max(1, min(machine.max_threads(), allowed))
+        wanted = min(machine.max_threads(), _affinity(), _quota())
+    else:
+        try:
+            wanted = operator.index(n_threads)
+        except TypeError:
+            kind = type(n_threads).__name__
+            raise TypeError(f"n_threads: expected an integer or None, got {kind}") from None
+        if wanted < 1:
+            raise ValueError(f"n_threads: expected at least 1, got {wanted}")
+    if not machine.has_openmp():
+        return 1
+    return _start_at_most(max(1, min(wanted, MAX_THREADS)))
+
+
+def simd_level() -> int:
+    """The kernels' SIMD level: the processor's best, or a lower one that KMEANS_C_SIMD names.
+
+    Returns
+    -------
+    int
+        0 (baseline), 1 (avx2) or 2 (avx512): an index into `SIMD_LEVELS`.
+        Results never depend on it.
+
+    Raises
+    ------
+    ValueError
+        If KMEANS_C_SIMD holds anything else than one of these names. A level that the processor
+        lacks is taken as its best one.
+    """
+    best: int = machine.cpu_level()
+    name = os.environ.get(SIMD_VARIABLE)
+    if not name:
+        return best
+    if name not in SIMD_LEVELS:
+        raise ValueError(f"{SIMD_VARIABLE}: expected one of {', '.join(SIMD_LEVELS)}, got {name!r}")
+    return min(best, SIMD_LEVELS.index(name))
+
+
+def _affinity() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@cache
+def _quota() -> int:
+    """Processors that the CPU quota of this process's cgroup allows; OpenMP does not know it."""
+    return read_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+
+
+def read_quota(membership: Path, root: Path) -> int:
+    """The smallest CPU quota, in whole processors rounded up, on the way from a cgroup to the root.
+
+    Parameters
+    ----------
+    membership : Path
+        Lines of `hierarchy:controllers:path`, as the kernel's /proc/self/cgroup.
+    root : Path
+        Where cgroup v2, or the v1 hierarchies by name, are mounted.
+
+    Returns
+    -------
+    int
+        `MAX_THREADS` where no quota is set or none can be read.
+    """
+    smallest = MAX_THREADS
+    for line in _read(membership).splitlines():
+        _, controllers, path = (line + "::").split(":")[:3]
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        # In a container the path is the host's,
+        # while the container's own group is mounted at the root.
+        parts = [part for part in path.split("/") if part not in ("", "..")]
+        for depth in range(len(parts) + 1):
+            if controllers:
+                folder = root.joinpath("cpu", *parts[:depth])
+                share = [_read(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+            else:
+                share = _read(root.joinpath(*parts[:depth], "cpu.max")).split()
+            # No quota reads "max" in version 2 and -1 in version 1.
+            if len(share) == 2 and all(value.strip().isdigit() for value in share):
+                quota, period = map(int, share)
+                smallest = min(smallest, -(-quota // max(period, 1)))
+    return max(smallest, 1)
+
+
+def _read(path: Path) -> str:
     try:
-        wanted = operator.index(n_threads)
-    except TypeError:
-        raise TypeError(
-            f"n_threads: expected an int or None, got {type(n_threads).__name__}"
-        ) from None
-    if wanted < 1:
-        raise ValueError(f"n_threads: expected at least 1, got {wanted}")
-    return min(wanted, allowed) if machine.has_openmp() else 1
+        return path.read_text("ascii", "replace")
+    except OSError:
+        return ""
+
+
+def _start_at_most(wanted: int) -> int:
+    """How many of `wanted` threads the system will start.
+
+    libgomp ends the process when it cannot start a thread, so the first use of a larger count
+    starts that many Python threads and lets them go again. They have the same default stack size
+    as libgomp's.
+    """
+    global _startable  # noqa: PLW0603 - one fact about the process, learned once
+    if wanted <= _startable:
+        return wanted
+    with _startable_lock:
+        gate = threading.Event()
+        started: list[threading.Thread] = []
+        try:
+            for _ in range(wanted - 1):
+                thread = threading.Thread(target=gate.wait, daemon=True)
+                thread.start()
+                started.append(thread)
+        except (RuntimeError, MemoryError):
+            return 1 + len(started)
+        else:
+            _startable = max(_startable, wanted)
+            return wanted
+        finally:
+            gate.set()
+            for thread in started:
+                thread.join()
+
+
+def _after_fork_in_child() -> None:
+    # The child has the parent's memory but one thread.
+    global _startable, _startable_lock  # noqa: PLW0603
+    _startable = 1
+    _startable_lock = threading.Lock()
+    _quota.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    # libgomp's pool does not survive a fork: a child that uses it waits for ever. It is given back
+    # before, and both sides start a new one when they next need it.
+    os.register_at_fork(before=machine.release_threads, after_in_child=_after_fork_in_child)

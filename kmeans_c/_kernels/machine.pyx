@@ -21,7 +21,7 @@ def has_openmp():
 
 
 def max_threads():
-    """What OpenMP would use now: OMP_NUM_THREADS, affinity and threadpoolctl are in it; a CPU quota is not."""
+    """What OpenMP would use now: OMP_NUM_THREADS and the affinity mask count, a CPU quota does not."""
     return km_max_threads()
 
 

@@ -47,8 +47,8 @@ static inline int km_cpu_level(void) { return 0; }
 static inline int km_has_openmp(void) { return 1; }
 static inline int km_max_threads(void) { return omp_get_max_threads(); }
 /* libgomp's threads do not survive a fork, and a child that waits for them hangs: give the pool back first.
-   omp_pause_resource_all is OpenMP 5.0; older runtimes keep their pool. */
-#if _OPENMP >= 201811
+   omp_pause_resource_all is OpenMP 5.0; gcc has had it since version 9, while it still calls itself 4.5. */
+#if _OPENMP >= 201811 || (defined(__GNUC__) && !defined(__clang__) && __GNUC__ >= 9)
 static inline void km_release_threads(void) { omp_pause_resource_all(omp_pause_hard); }
 #else
 static inline void km_release_threads(void) { }

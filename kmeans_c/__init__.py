@@ -1,0 +1,17 @@
+"""k-means colour quantization for images, and a fast k-means for NumPy arrays."""
+
+from kmeans_c._version import __version__
+from kmeans_c.classic import (
+    apply_k_means,
+    get_centroid_indices,
+    get_centroid_values,
+    initialize_centroids,
+)
+
+__all__ = [
+    "__version__",
+    "apply_k_means",
+    "get_centroid_indices",
+    "get_centroid_values",
+    "initialize_centroids",
+]

@@ -1,0 +1,13 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def closer(
+    X: NDArray[Any],
+    row: int,
+    weights: NDArray[Any] | None,
+    distance: NDArray[Any],
+    parts: NDArray[Any],
+    length: int,
+    n_threads: int,
+) -> None: ...

@@ -1,0 +1,47 @@
+# cython: language_level=3
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
+"""What k-means++ asks of every point: how far it is from the nearest centroid drawn so far."""
+
+from cython.parallel cimport prange
+
+ctypedef unsigned char uchar
+
+ctypedef fused value:
+    uchar
+    float
+    double
+
+
+cdef double closer_part(
+    const value* x, Py_ssize_t n, Py_ssize_t D, const value* row, const double* weights,
+    double* distance
+) noexcept nogil:
+    cdef Py_ssize_t i, d
+    cdef double s, t, part = 0
+    for i in range(n):
+        s = 0
+        for d in range(D):
+            t = <double> x[i * D + d] - <double> row[d]
+            s += t * t
+        if s < distance[i]:
+            distance[i] = s
+        part += distance[i] if weights == NULL else weights[i] * distance[i]
+    return part
+
+
+def closer(const value[:, ::1] X not None, Py_ssize_t row, const double[::1] weights,
+           double[::1] distance not None, double[::1] parts not None, Py_ssize_t length,
+           int n_threads):
+    """INOUT each point's squared distance to the nearest row so far; OUT sums over `length` points.
+
+    The sums are weighted; `weights` may be None, all are 1 then.
+    """
+    cdef Py_ssize_t N = X.shape[0], D = X.shape[1], p, a, n
+    cdef const double* weight = &weights[0] if weights is not None else NULL
+    for p in prange(parts.shape[0], num_threads=n_threads, nogil=True):
+        a = p * length
+        n = min(length, N - a)
+        # Three coordinates are unrolled: with D a constant the inner loop is.
+        parts[p] = closer_part(&X[a, 0], n, 3 if D == 3 else D, &X[row, 0],
+                               weight + a if weight != NULL else NULL, &distance[a])

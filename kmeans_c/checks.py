@@ -1,0 +1,107 @@
+"""What the public door asks of its arguments.
+
+One function a kind of argument, used by every public function.
+"""
+
+import operator
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kmeans_c._kernels import lloyd
+
+# Labels are kept as float32 within a block, which counts exactly up to here.
+MAX_K = 1 << 24
+
+# Beyond these magnitudes the squares of float32 and float64 leave their range,
+# below their inverse they vanish.
+_WIDEST_FLOAT32 = 1e15
+_WIDEST_FLOAT64 = 1e150
+
+
+def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
+    """An integer argument, NumPy's integers included; bool, float and str are the wrong kind."""
+    if isinstance(value, bool | np.bool_):
+        raise TypeError(f"{name}: expected an integer, got {type(value).__name__}")
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        kind = type(value).__name__
+        raise TypeError(f"{name}: expected an integer, got {kind}") from None
+    if number < low or (high is not None and number > high):
+        wanted = f"at least {low}" if high is None else f"{low}..{high}"
+        raise ValueError(f"{name}: expected {wanted}, got {number}")
+    return number
+
+
+def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
+    """One of a few words."""
+    if not isinstance(value, str):
+        raise TypeError(f"{name}: expected a str, got {type(value).__name__}")
+    if value not in choices:
+        raise ValueError(f"{name}: expected one of {', '.join(choices)}, got {value!r}")
+    return value
+
+
+def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
+    """(N, D) data as the kernels read it: C-contiguous, native uint8, float32 or float64, finite.
+
+    Other integers, and float32 of magnitudes whose squares would leave float32, become float64;
+    float16 becomes float32. The result shares memory with `X` where it already has that form, and
+    is only read.
+    """
+    if isinstance(X, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not supported: fill or compress it first")
+    array = np.asarray(X)
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if kind not in "uif":
+        raise TypeError(f"{name}: expected integers or floats, got dtype {array.dtype}")
+    if array.ndim != 2:
+        raise ValueError(f"{name}: expected shape (N, D), got {array.shape}")
+    if array.size == 0:
+        raise ValueError(
+            f"{name}: expected at least one row and one column, got shape {array.shape}"
+        )
+    dtype: Any = np.float64
+    if array.dtype == np.uint8:
+        dtype = np.uint8
+    elif kind == "f" and size <= 4:
+        dtype = np.float32
+    points = np.ascontiguousarray(array, dtype=dtype)
+    if kind == "f":
+        peak = largest(points)
+        if not np.isfinite(peak):
+            raise ValueError(f"{name}: contains NaN or infinity")
+        if dtype is np.float32 and peak != 0 and not 1 / _WIDEST_FLOAT32 < peak < _WIDEST_FLOAT32:
+            points = points.astype(np.float64)
+        if peak > _WIDEST_FLOAT64:
+            raise ValueError(f"{name}: expected magnitudes up to 1e150, got {peak:g}")
+    return points
+
+
+def as_centroids(name: str, centroids: ArrayLike, columns: int) -> NDArray[np.float64]:
+    """(K, D) centroids as finite float64, K at least 1 and D the points' number of columns."""
+    array = as_points(name, centroids).astype(np.float64)
+    if array.shape[1] != columns:
+        raise ValueError(f"{name}: expected {columns} columns as in X, got {array.shape[1]}")
+    check_int(f"{name}: rows", array.shape[0], 1, MAX_K)
+    return array
+
+
+def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.int32]:
+    """(N,) centroid indices in 0..K-1, as a private copy: nobody can change them once checked."""
+    array = np.array(indices)
+    if array.dtype.kind not in "ui":
+        raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
+    if array.shape != (rows,):
+        raise ValueError(f"{name}: expected shape ({rows},) as X has rows, got {array.shape}")
+    low, high = int(array.min()), int(array.max())
+    if low < 0 or high >= K:
+        raise ValueError(f"{name}: expected 0..{K - 1}, got {low if low < 0 else high}")
+    return array.astype(np.int32)
+
+
+def largest(points: NDArray[Any]) -> float:
+    """The largest magnitude of contiguous floats; infinite or NaN where any of them is."""
+    return float(lloyd.peak(points.reshape(-1)))

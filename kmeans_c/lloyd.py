@@ -1,0 +1,202 @@
+"""Lloyd's algorithm on (N, D) points: the kernels' driver, and what becomes of empty clusters.
+
+Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory
+28(2), 129-137.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c._kernels import lloyd as kernels
+from kmeans_c.threads import simd_level
+
+# Parts that are added up apart: enough for as many threads, few enough to merge for nothing.
+SEGMENTS = 64
+SEGMENT_POINTS = 2048  # below this a segment costs more than it saves
+SUMS_BYTES = 1 << 26  # what the segments' sums may take together
+BLOCK = 256  # the kernels' block: slices start at multiples of it
+SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a thread
+FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
+CHUNK = 1 << 18  # points for which distances are held at a time
+
+
+class Points:
+    """Points made ready for Lloyd's two steps; it keeps no centroids.
+
+    Parameters
+    ----------
+    X : (N, D) array
+        As `checks.as_points` returns it.
+    n_threads : int
+        As `threads.thread_count` returns it.
+    weights : (N,) array, optional
+        int64 for uint8 points, else float64; not negative.
+    """
+
+    def __init__(
+        self, X: NDArray[Any], n_threads: int, weights: NDArray[Any] | None = None
+    ) -> None:
+        self.X = X
+        self.weights = weights
+        self.n_threads = n_threads
+        self.level = simd_level()
+        self.real: Any = np.float64 if X.dtype == np.float64 else np.float32
+        self.total: Any = np.int64 if X.dtype == np.uint8 else np.float64
+        if X.dtype == np.uint8:
+            # With whole centroids every score is then a whole number that float32 holds exactly.
+            self.offset = np.full(X.shape[1], 128.0)
+        else:
+            # Any point near the others will do;
+            # a median of a few rows is not drawn away by outliers.
+            rows = X[:: max(1, len(X) // 64)].astype(np.float64)
+            self.offset = np.median(rows, axis=0).astype(self.real).astype(np.float64)
+
+    def nearest(self, centroids: NDArray[np.float64]) -> NDArray[np.int32]:
+        """The index of each point's nearest centroid; ties go to the lowest index."""
+        labels = np.empty(len(self.X), np.int32)
+        self._sweep(len(centroids), self._table(centroids), labels, None)
+        return labels
+
+    def nearest_totals(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
+        """(K, D + 1): sums of the points nearest to each centroid, last column their weight."""
+        return self._totals(len(centroids), self._table(centroids), None)
+
+    def totals(self, labels: NDArray[np.int32], K: int) -> NDArray[Any]:
+        """(K, D + 1): as `nearest_totals`, for labels that are given."""
+        return self._totals(K, None, labels)
+
+    def _table(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
+        K, D = centroids.shape
+        table = np.empty((-(-K // 4), (D if D <= 4 else -(-D // 4) * 4) + 1, 4), self.real)
+        kernels.pack(np.ascontiguousarray(centroids), self.offset, table)
+        return table
+
+    def _totals(
+        self, K: int, table: NDArray[Any] | None, labels: NDArray[np.int32] | None
+    ) -> NDArray[Any]:
+        N, D = self.X.shape
+        # Successive points often share a centroid;
+        # in lanes of their own their sums need not wait for each other.
+        lanes = 4 if K <= 64 else 1
+        segments = _segments(N, lanes * K * (D + 1) * 8)
+        sums = np.zeros((segments, lanes, K, D + 1), self.total)
+        self._sweep(K, table, labels, sums)
+        totals = np.empty((K, D + 1), self.total)
+        kernels.merge(sums, totals)
+        return totals
+
+    def _sweep(
+        self,
+        K: int,
+        table: NDArray[Any] | None,
+        labels: NDArray[np.int32] | None,
+        sums: NDArray[Any] | None,
+    ) -> None:
+        N, D = self.X.shape
+        segments = _segments(N, 0) if sums is None else len(sums)
+        length = _up(-(-N // segments), BLOCK)
+        n_threads = min(self.n_threads, segments)
+        scratch = np.empty((n_threads, (_up(D, 4) + 6) * BLOCK), self.real)
+        offset = self.offset.astype(self.real)
+        for first, last, start, stop in _slices(segments, length, SLICE // (K * (D + 2))):
+            kernels.assign(
+                self.X, self.weights, table, offset, labels, sums,
+                length, first, last, start, stop, scratch, n_threads, self.level,
+            )  # fmt: skip
+
+
+def lloyd(
+    points: Points, centroids: NDArray[np.float64], ITERS: int
+) -> tuple[NDArray[np.float64], int]:
+    """Repeat Lloyd's two steps `ITERS` times, or until the centroids stay where they are.
+
+    Returns
+    -------
+    centroids : (K, D) array of float64
+        Rounded to float32 after each step where the points are float32.
+    n_iter : int
+        Steps taken, the one that changed nothing included.
+    """
+    for done in range(ITERS):
+        moved = means(points, points.nearest_totals(centroids))
+        if np.array_equal(moved, centroids):
+            return centroids, done + 1
+        centroids = moved
+    return centroids, ITERS
+
+
+def means(points: Points, totals: NDArray[Any]) -> NDArray[np.float64]:
+    """The centroid of each cluster; an empty one is placed on the point that is represented worst.
+
+    That is the point farthest from its nearest centroid, those already placed included; ties go to
+    the lowest index. Where no point is left that is not a centroid itself, the remaining ones
+    repeat the first point.
+    """
+    weight = totals[:, -1]
+    empty = weight == 0
+    centroids: NDArray[np.float64] = totals[:, :-1] / np.where(empty, 1, weight)[:, None]
+    if empty.any():
+        centroids[empty] = _farthest_first(points, centroids[~empty], int(empty.sum()))
+    return (
+        centroids.astype(np.float32).astype(np.float64)
+        if points.X.dtype == np.float32
+        else centroids
+    )
+
+
+def _farthest_first(points: Points, known: NDArray[np.float64], wanted: int) -> NDArray[np.float64]:
+    """`wanted` rows, each of the point farthest from the known centroids and the rows before."""
+    placed = np.empty((0, known.shape[1]))
+    while len(placed) < wanted:
+        rows, distance = _farthest(points, np.concatenate([known, placed]))
+        if not distance.any():
+            rest = np.repeat(points.X[:1].astype(np.float64), wanted - len(placed), axis=0)
+            return np.concatenate([placed, rest])
+        while len(placed) < wanted and distance.any():
+            worst = rows[distance.argmax()]
+            placed = np.concatenate([placed, worst[None]])
+            distance = np.minimum(distance, _squared(rows, worst))
+    return placed
+
+
+def _farthest(
+    points: Points, centroids: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Rows farthest from their nearest centroid, in index order, and those squared distances."""
+    labels = points.nearest(centroids)
+    kept, distances = np.empty((0, centroids.shape[1])), np.empty(0)
+    for start in range(0, len(points.X), CHUNK):
+        rows = points.X[start : start + CHUNK].astype(np.float64)
+        distance = _squared(rows, centroids[labels[start : start + CHUNK]])
+        if points.weights is not None:
+            distance[points.weights[start : start + CHUNK] == 0] = 0
+        kept, distances = np.concatenate([kept, rows]), np.concatenate([distances, distance])
+        best = np.sort(np.argsort(-distances, kind="stable")[:FARTHEST])
+        kept, distances = kept[best], distances[best]
+    return kept, distances
+
+
+def _squared(rows: NDArray[np.float64], centroid: NDArray[np.float64]) -> NDArray[np.float64]:
+    difference = rows - centroid
+    return np.asarray((difference * difference).sum(axis=1), dtype=np.float64)
+
+
+def _segments(N: int, row_bytes: int) -> int:
+    """How many parts N points are cut into; it may not depend on the number of threads."""
+    return max(1, min(SEGMENTS, N // SEGMENT_POINTS, SUMS_BYTES // max(row_bytes, 1)))
+
+
+def _slices(segments: int, length: int, points: int) -> Iterator[tuple[int, int, int, int]]:
+    """Cut the work into (first segment, last segment, start, stop) of about `points` points."""
+    together = max(1, min(segments, points // BLOCK))
+    step = max(BLOCK, points // together // BLOCK * BLOCK)
+    for first in range(0, segments, together):
+        for start in range(0, length, step):
+            yield first, min(first + together, segments), start, min(start + step, length)
+
+
+def _up(number: int, multiple: int) -> int:
+    return -(-number // multiple) * multiple

@@ -1,0 +1,148 @@
+"""Where the first centroids come from."""
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c._kernels import seeding as kernels
+
+INITS = ("random", "k-means++")
+
+REDRAWS = 32  # draws a centroid before rows of equal content are accepted
+PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
+
+
+class Draw:
+    """Random numbers that are the same with every release of NumPy.
+
+    NumPy promises that for the 64-bit numbers of a bit generator, not for what `Generator` makes
+    of them.
+
+    Parameters
+    ----------
+    seed : None, int or numpy.random.Generator
+        None draws fresh entropy.
+
+    Raises
+    ------
+    TypeError
+        If `seed` is of another kind.
+    ValueError
+        If `seed` is negative.
+    """
+
+    def __init__(self, seed: int | np.random.Generator | None) -> None:
+        if isinstance(seed, np.random.Generator):
+            self._bits: Any = seed.bit_generator
+        elif seed is None or (isinstance(seed, int | np.integer) and not isinstance(seed, bool)):
+            if seed is not None and seed < 0:
+                raise ValueError(f"seed: expected at least 0, got {seed}")
+            self._bits = np.random.PCG64(None if seed is None else int(seed))
+        else:
+            kind = type(seed).__name__
+            raise TypeError(f"seed: expected an integer, a numpy Generator or None, got {kind}")
+
+    def below(self, bound: int) -> int:
+        """A whole number in 0..bound-1, each as likely to within 2**-64."""
+        return (int(self._bits.random_raw()) * bound) >> 64
+
+    def uniform(self) -> float:
+        """A number in [0, 1) of 53 bits."""
+        return (int(self._bits.random_raw()) >> 11) * 2.0**-53
+
+    def distinct(self, bound: int, weights: NDArray[np.float64] | None = None) -> Iterator[int]:
+        """All of 0..bound-1 in random order.
+
+        With weights: those of weight above 0, with odds in proportion to it.
+        """
+        if weights is not None:
+            remaining = weights.copy()
+            totals = np.cumsum(remaining)
+            while totals[-1] > 0:
+                place = _find(totals, self.uniform() * totals[-1])
+                if remaining[place] > 0:
+                    remaining[place] = 0
+                    yield place
+                else:
+                    # Drawn before: time to take what has been drawn out of the odds.
+                    totals = np.cumsum(remaining)
+            return
+        # A Fisher-Yates shuffle that keeps only what it has moved.
+        moved: dict[int, int] = {}
+        for last in range(bound - 1, -1, -1):
+            place = self.below(last + 1)
+            yield moved.get(place, place)
+            moved[place] = moved.pop(last, last)
+
+
+def seed_rows(
+    X: NDArray[Any],
+    K: int,
+    init: str,
+    draw: Draw,
+    *,
+    n_threads: int,
+    weights: NDArray[Any] | None = None,
+) -> NDArray[np.intp]:
+    """Indices of the K rows of `X` to start from, by one of `INITS`.
+
+    Odds grow with `weights`, all 1 by default.
+    """
+    weights = None if weights is None else weights.astype(np.float64)
+    if init == "random":
+        return _random(X, K, draw, weights)
+    return _plus_plus(X, K, draw, n_threads, weights)
+
+
+def _random(
+    X: NDArray[Any], K: int, draw: Draw, weights: NDArray[np.float64] | None
+) -> NDArray[np.intp]:
+    """Rows drawn without replacement.
+
+    One whose content was drawn before is put back unless too few others turn up.
+    """
+    seen: set[bytes] = set()
+    chosen: list[int] = []
+    repeated: list[int] = []
+    for index in islice(draw.distinct(len(X), weights), REDRAWS * K):
+        content = (X[index] + 0).tobytes()  # + 0 makes -0.0 the 0.0 that it equals
+        (repeated if content in seen else chosen).append(index)
+        seen.add(content)
+        if len(chosen) == K:
+            break
+    return np.array((chosen + repeated)[:K], np.intp)
+
+
+def _plus_plus(
+    X: NDArray[Any], K: int, draw: Draw, n_threads: int, weights: NDArray[np.float64] | None
+) -> NDArray[np.intp]:
+    """Rows drawn in turn, with odds in proportion to the squared distance from the nearest so far.
+
+    Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
+    SODA '07, 1027-1035.
+    """
+    distance = np.full(len(X), np.inf)
+    parts = np.empty(-(-len(X) // PART))
+    chosen = [next(draw.distinct(len(X), weights))]
+    while len(chosen) < K:
+        kernels.closer(X, chosen[-1], weights, distance, parts, PART, n_threads)
+        totals = np.cumsum(parts)
+        mark = draw.uniform() * totals[-1]
+        part = _find(totals, mark)
+        near = slice(part * PART, (part + 1) * PART)
+        odds = distance[near] if weights is None else distance[near] * weights[near]
+        chosen.append(
+            part * PART + _find(np.cumsum(odds), mark - (totals[part - 1] if part else 0))
+        )
+    return np.array(chosen, np.intp)
+
+
+def _find(totals: NDArray[np.float64], mark: float) -> int:
+    """Where running totals first exceed the mark.
+
+    The last place if rounding has put the mark beyond them.
+    """
+    return min(int(np.searchsorted(totals, mark, "right")), len(totals) - 1)
