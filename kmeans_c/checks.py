@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from kmeans_c._kernels import lloyd
+from kmeans_c.threads import simd_level
 
 # Labels are kept as float32 within a block, which counts exactly up to here.
 MAX_K = 1 << 24
@@ -104,4 +105,4 @@ def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.i
 
 def largest(points: NDArray[Any]) -> float:
     """The largest magnitude of contiguous floats; infinite or NaN where any of them is."""
-    return float(lloyd.peak(points.reshape(-1)))
+    return float(lloyd.peak(points.reshape(-1), simd_level()))

@@ -1,5 +1,8 @@
 """Where the first centroids come from."""
 
+# np.random in annotations would import it, a tenth of this package's own import time.
+from __future__ import annotations
+
 from collections.abc import Iterator
 from itertools import islice
 from typing import Any

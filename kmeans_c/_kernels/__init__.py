@@ -1,1 +1,1 @@
-"""Compiled kernels: they know numbers and nothing else. Every check stands at the public door above them."""
+"""Compiled kernels: they know numbers and nothing else, and leave every check to the rooms above."""

@@ -15,6 +15,7 @@ depend neither on the number of threads nor on the slices in which the caller as
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
+from libc.string cimport memcpy
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
@@ -38,6 +39,10 @@ ctypedef fused value:  # what the points hold
 ctypedef fused real:  # what scores are computed in: float for bytes and floats, double for doubles
     float
     double
+
+ctypedef fused magnitude:  # the bits of a float or a double
+    int
+    longlong
 
 ctypedef fused total:  # what sums are kept in: integers for bytes, which makes them exact
     longlong
@@ -367,13 +372,48 @@ def merge(const total[:, :, :, ::1] sums not None, total[:, ::1] totals not None
                 out[i] += row[r * size + i]
 
 
-def peak(const real[::1] x not None):
-    """The largest magnitude; infinite or NaN where any number is."""
+cdef km_body_void highest(const magnitude* restrict bits, Py_ssize_t n, magnitude mask,
+                          magnitude* restrict result) noexcept nogil:
     cdef Py_ssize_t i
-    cdef real largest = 0, wrong = 0, y
+    cdef magnitude most = 0, m
+    for i in range(n):
+        m = bits[i] & mask
+        most = m if m > most else most
+    result[0] = most
+
+cdef void highest_baseline(
+    const magnitude* bits, Py_ssize_t n, magnitude mask, magnitude* result
+) noexcept nogil:
+    highest(bits, n, mask, result)
+
+cdef km_v3_void highest_avx2(
+    const magnitude* bits, Py_ssize_t n, magnitude mask, magnitude* result
+) noexcept nogil:
+    highest(bits, n, mask, result)
+
+
+def peak(const real[::1] x not None, int level):
+    """The largest magnitude; infinite or NaN where any number is.
+
+    The bits of a float without its sign order as its magnitude does, with infinity and NaN on top.
+    """
+    cdef Py_ssize_t n = x.shape[0]
+    cdef int narrow = 0, narrow_mask = 0x7fffffff
+    cdef longlong wide = 0, wide_mask = 0x7fffffffffffffff
+    cdef real result
     with nogil:
-        for i in range(x.shape[0]):
-            y = x[i] if x[i] > 0 else -x[i]
-            largest = y if y > largest else largest
-            wrong += y - y
-    return <double> (largest + wrong)
+        if real is float:
+            if level >= 1:
+                highest_avx2[int](<const int*> &x[0], n, narrow_mask, &narrow)
+            else:
+                highest_baseline[int](<const int*> &x[0], n, narrow_mask, &narrow)
+        else:
+            if level >= 1:
+                highest_avx2[longlong](<const longlong*> &x[0], n, wide_mask, &wide)
+            else:
+                highest_baseline[longlong](<const longlong*> &x[0], n, wide_mask, &wide)
+    if real is float:
+        memcpy(&result, &narrow, sizeof(result))
+    else:
+        memcpy(&result, &wide, sizeof(result))
+    return <double> result

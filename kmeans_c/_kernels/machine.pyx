@@ -21,7 +21,7 @@ def has_openmp():
 
 
 def max_threads():
-    """What OpenMP would use now: OMP_NUM_THREADS and the affinity mask count, a CPU quota does not."""
+    """What OpenMP would use now: it heeds OMP_NUM_THREADS and affinity, not a CPU quota."""
     return km_max_threads()
 
 
