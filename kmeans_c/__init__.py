@@ -7,11 +7,17 @@ from kmeans_c.classic import (
     get_centroid_values,
     initialize_centroids,
 )
+from kmeans_c.compress import Compressed, compress
+from kmeans_c.quantize import Quantized, quantize
 
 __all__ = [
+    "Compressed",
+    "Quantized",
     "__version__",
     "apply_k_means",
+    "compress",
     "get_centroid_indices",
     "get_centroid_values",
     "initialize_centroids",
+    "quantize",
 ]

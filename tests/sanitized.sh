@@ -1,0 +1,24 @@
+#!/usr/bin/env bash
+# The second test command: the whole suite under AddressSanitizer and UndefinedBehaviorSanitizer (gcc, Linux).
+# Builds into a temporary environment; the tree stays as it is.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+tree=$PWD
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+python3 -m venv "$work/venv"
+KMEANS_C_SANITIZE=address,undefined "$work/venv/bin/pip" -q install ".[test]"
+cd "$work"
+# Python itself is not instrumented: the runtimes go first, leaks of the interpreter are not ours, and its own allocator
+# would hide overruns. What the sanitizers say goes to the log even if pytest captures it.
+export LD_PRELOAD="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
+export PYTHONMALLOC=malloc ASAN_OPTIONS=detect_leaks=0:log_path="$work/report" UBSAN_OPTIONS=print_stacktrace=1:log_path="$work/report"
+# Not here: tests that limit memory or processes, which the sanitizers' shadow memory does not survive.
+status=0
+"$work/venv/bin/python" -m pytest -q -p no:cacheprovider -c "$tree/pyproject.toml" "$tree/tests" \
+    --deselect "$tree/tests/test_threads.py::test_fewer_threads_where_the_system_starts_no_more" "$@" || status=$?
+if compgen -G "$work/report*" >/dev/null; then
+    cat "$work"/report*
+    exit 1
+fi
+exit "$status"

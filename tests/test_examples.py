@@ -1,0 +1,47 @@
+"""Every example runs as a user would run it, and does what it says."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def run(script, folder):
+    done = subprocess.run(
+        [sys.executable, "-W", "error", EXAMPLES / script],
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert not done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("script", sorted(path.name for path in EXAMPLES.glob("*.py")))
+def test_runs_and_says_something(script, tmp_path):
+    assert run(script, tmp_path)
+
+
+def test_quickstart_writes_sixteen_colours(tmp_path):
+    assert "-> 16" in run("quickstart.py", tmp_path)
+    with Image.open(tmp_path / "quickstart.png") as image:
+        assert image.mode == "P"
+        assert len(image.getcolors()) == 16
+        assert (tmp_path / "quickstart.png").stat().st_size < (
+            EXAMPLES / "image.jpg"
+        ).stat().st_size
+
+
+def test_the_clouds_are_found(tmp_path):
+    output = run("embed_in_numpy.py", tmp_path)
+    assert "[1000, 1000, 1000]" in output
+
+
+def test_the_thumbnail_is_a_palette_image(tmp_path):
+    run("embed_in_pillow.py", tmp_path)
+    with Image.open(tmp_path / "thumbnail.png") as image:
+        assert image.mode == "P"
+        assert len(image.getcolors()) == 32
