@@ -1,1 +1,1 @@
-"""Compiled kernels: they know numbers and nothing else, and leave every check to the rooms above."""
+"""Compiled kernels: they know numbers and nothing else; every check stands in the rooms above."""
