@@ -19,6 +19,7 @@ SEGMENT_POINTS = 2048  # below this a segment costs more than it saves
 SUMS_BYTES = 1 << 26  # what the segments' sums may take together
 BLOCK = 256  # the kernels' block: slices start at multiples of it
 SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a thread
+TEAM_WORK = 1 << 20  # multiply-adds that are worth a thread: some 50 us
 FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
 CHUNK = 1 << 18  # points for which distances are held at a time
 
@@ -98,7 +99,8 @@ class Points:
         N, D = self.X.shape
         segments = _segments(N, 0) if sums is None else len(sums)
         length = _up(-(-N // segments), BLOCK)
-        n_threads = min(self.n_threads, segments)
+        # A team costs more than it brings for work of a tenth of a millisecond.
+        n_threads = min(self.n_threads, segments, max(1, N * K * (D + 2) // TEAM_WORK))
         scratch = np.empty((n_threads, (_up(D, 4) + 6) * BLOCK), self.real)
         offset = self.offset.astype(self.real)
         for first, last, start, stop in _slices(segments, length, SLICE // (K * (D + 2))):

@@ -113,8 +113,8 @@ def quantize(
     ----------
     image : path, binary file object, PIL.Image.Image or array of uint8
         Arrays are (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, in any memory layout; only read.
-        Files and Pillow images of every mode are brought to sRGB and turned upright, see
-        `images.read_image`.
+        Files are brought to sRGB and turned upright, see `images.read_image`; Pillow images are
+        taken as they are, see `images.as_pixels`.
     K : int
         1..256: how many colours.
     ITERS : int
@@ -164,8 +164,6 @@ def quantize(
     pixels = pixels.reshape(shape[0] * shape[1], -1)
 
     alpha = pixels.shape[1] == 4
-    if alpha:
-        pixels = np.where(pixels[:, 3:] > 0, pixels, np.uint8(0))
     colors, counts = distinct_colors(pixels)
     if alpha and len(colors) > K:
         pixels = _premultiplied(pixels)

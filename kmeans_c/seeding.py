@@ -15,6 +15,7 @@ from kmeans_c._kernels import seeding as kernels
 INITS = ("random", "k-means++")
 
 REDRAWS = 32  # draws a centroid before rows of equal content are accepted
+TEAM_WORK = 1 << 16  # coordinates that are worth a thread: some 50 us
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
 
 
@@ -129,6 +130,7 @@ def _plus_plus(
     """
     distance = np.full(len(X), np.inf)
     parts = np.empty(-(-len(X) // PART))
+    n_threads = max(1, min(n_threads, X.size // TEAM_WORK))
     chosen = [next(draw.distinct(len(X), weights))]
     while len(chosen) < K:
         kernels.closer(X, chosen[-1], weights, distance, parts, PART, n_threads)
