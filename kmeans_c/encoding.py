@@ -27,8 +27,8 @@ FORMATS = {
 # scans and screenshots alike; at 90 it is 98 %, and 95 adds a third to the bytes.
 JPEG_QUALITY = 92
 
-# Level 9 takes five times as long for 2 % fewer bytes, level 4 a third as long for 3 % more (medians
-# of 12 photos, scans and drawings at 16 colours).
+# Level 9 takes five times as long for 2 % fewer bytes, level 4 a third as long for 3 % more
+# (medians of 12 photos, scans and drawings at 16 colours).
 PNG_LEVEL = 7
 
 _OPTIONS: dict[str, dict[str, Any]] = {
