@@ -21,7 +21,8 @@ needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this
 def run(code, timeout=60, **options):
     """Run Python code in a process of its own; its output."""
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(code)],
+        # -P: not the sources in the current folder, but what is installed.
+        [sys.executable, "-P", "-c", textwrap.dedent(code)],
         capture_output=True, text=True, timeout=timeout, check=False, **options,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
