@@ -19,6 +19,7 @@ SEGMENT_POINTS = 2048  # below this a segment costs more than it saves
 SUMS_BYTES = 1 << 26  # what the segments' sums may take together
 BLOCK = 256  # the kernels' block: slices start at multiples of it
 SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a thread
+LANED_SUMS = 512  # sums whose four lanes take 16 KiB: half of a first-level cache
 TEAM_WORK = 1 << 20  # multiply-adds that are worth a thread: some 50 us
 FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
 CHUNK = 1 << 18  # points for which distances are held at a time
@@ -81,7 +82,7 @@ class Points:
         N, D = self.X.shape
         # Successive points often share a centroid;
         # in lanes of their own their sums need not wait for each other.
-        lanes = 4 if K <= 64 else 1
+        lanes = 4 if K * (D + 1) <= LANED_SUMS else 1
         segments = _segments(N, lanes * K * (D + 1) * 8)
         sums = np.zeros((segments, lanes, K, D + 1), self.total)
         self._sweep(K, table, labels, sums)
