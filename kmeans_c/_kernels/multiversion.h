@@ -2,9 +2,12 @@
 
    A kernel body is a cdef function of type KM_BODY_VOID: always inlined. One wrapper a SIMD level, of type
    KM_V3_VOID and so on, inlines it and is vectorised by the C compiler with that level's instructions; the
-   wrapper is chosen at run time by a function pointer. No loop stands in this file. */
+   wrapper is chosen at run time by a function pointer. */
 #ifndef KM_MULTIVERSION_H
 #define KM_MULTIVERSION_H
+
+#include <stdint.h>
+#include <string.h>
 
 #if defined(__GNUC__) || defined(__clang__)
 #define KM_BODY_VOID inline __attribute__((always_inline)) void
@@ -41,6 +44,42 @@ static inline int km_cpu_level(void)
 #define KM_V4_VOID void
 static inline int km_cpu_level(void) { return 0; }
 #endif
+
+/* A hint and nothing more: a compiler without it loses time only. */
+#if defined(__GNUC__) || defined(__clang__)
+#define km_prefetch(address) __builtin_prefetch(address, 1)
+#else
+#define km_prefetch(address) ((void) 0)
+#endif
+
+/* Eight bytes as a number whose lowest byte is the first, on every machine. */
+static inline uint64_t km_load64(const uint8_t *at)
+{
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint64_t bits;
+    memcpy(&bits, at, sizeof bits);
+    return bits;
+#else
+    uint64_t bits = 0;
+    int i;
+    for (i = 7; i >= 0; i--)
+        bits = bits << 8 | at[i];
+    return bits;
+#endif
+}
+
+/* The place of the lowest bit that is set; bits are not 0. */
+static inline int km_lowest_bit(uint64_t bits)
+{
+#if defined(__GNUC__) || defined(__clang__)
+    return __builtin_ctzll(bits);
+#else
+    int place = 0;
+    for (; !(bits & 1); bits >>= 1)
+        place++;
+    return place;
+#endif
+}
 
 #ifdef _OPENMP
 #include <omp.h>

@@ -1,0 +1,413 @@
+# cython: language_level=3
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
+"""Counting colours: pixels to keys, keys to counters, counters to a sorted list.
+
+A key is the Z-order number of a colour (keys.pxd). Sorted keys are grouped in cubes of every
+power of two, which is what the tree of the filtering pass needs and what keeps the counters of
+neighbouring pixels near each other.
+
+Counters are one byte wide, so that the counters of an ordinary photo stay in the cache. A
+counter runs from 1 to 255; the next pixel sets it back to 1 and leaves its key in an overflow
+list, where one key stands for 255 pixels. A colour has been seen exactly if its counter is not
+0.
+"""
+
+from cython.parallel cimport prange
+from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+
+from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgba_key
+
+cdef extern from "multiversion.h" nogil:
+    ctypedef void km_body_void "KM_BODY_VOID"
+    ctypedef void km_v3_void "KM_V3_VOID"
+    ctypedef void km_v4_void "KM_V4_VOID"
+    void km_prefetch(const void* address) noexcept
+    uint64_t km_load64(const uint8_t* at) noexcept
+    int km_lowest_bit(uint64_t bits) noexcept
+
+cdef enum:
+    PAGE = 4096     # colours of a cube of 16x16x16: one page of one-byte counters
+    STEP = 255      # pixels that one key of the overflow list stands for
+    WALKERS = 4     # distant parts counted in turn: equal neighbours wait for each other's store
+    BATCH = 256     # keys made, and their counters prefetched, before any is counted
+
+cdef uint32_t SPREAD3[256]
+cdef uint32_t SPREAD4[256]
+# And back: what byte p of a key holds, as 0x00BBGGRR, as 0xAABBGGRR.
+cdef uint32_t GATHER3[3][256]
+cdef uint32_t GATHER4[4][256]
+
+
+cdef void fill_tables() noexcept nogil:
+    cdef uint32_t value, key
+    cdef int place
+    fill_spread(SPREAD3, 3)
+    fill_spread(SPREAD4, 4)
+    for value in range(256):
+        for place in range(3):
+            key = value << (8 * place)
+            GATHER3[place][value] = (channel(key, 3, 2) | channel(key, 3, 1) << 8
+                                     | channel(key, 3, 0) << 16)
+        for place in range(4):
+            key = value << (8 * place)
+            GATHER4[place][value] = (channel(key, 4, 2) | channel(key, 4, 1) << 8
+                                     | channel(key, 4, 0) << 16 | channel(key, 4, 3) << 24)
+
+
+fill_tables()
+
+
+cdef inline void count_key(uint32_t key, uint8_t* table, uint32_t* overflow,
+                           int64_t* used) noexcept nogil:
+    cdef uint8_t c = table[key] + 1
+    if c == 0:
+        c = 1
+        overflow[used[0]] = key
+        used[0] += 1
+    table[key] = c
+
+
+cdef void count_part(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
+                     int64_t* n_overflow) noexcept nogil:
+    cdef uint32_t keys[WALKERS][BATCH]
+    cdef Py_ssize_t batch, i, length = n // (WALKERS * BATCH) * BATCH
+    cdef int j, w
+    cdef const uint8_t* at
+    cdef int64_t used = n_overflow[0]
+    for batch in range(length // BATCH):
+        for w in range(WALKERS):
+            at = p + 3 * (w * length + BATCH * batch)
+            for j in range(BATCH):
+                keys[w][j] = rgb_key(SPREAD3, at + 3 * j)
+                km_prefetch(&table[keys[w][j]])
+        for j in range(BATCH):
+            count_key(keys[0][j], table, overflow, &used)
+            count_key(keys[1][j], table, overflow, &used)
+            count_key(keys[2][j], table, overflow, &used)
+            count_key(keys[3][j], table, overflow, &used)
+    for i in range(WALKERS * length, n):
+        count_key(rgb_key(SPREAD3, p + 3 * i), table, overflow, &used)
+    n_overflow[0] = used
+
+
+def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
+              uint8_t[:, ::1] tables not None,          # INOUT (threads, 2^24)
+              uint32_t[:, ::1] overflow not None,       # INOUT (threads, all pixels / STEP)
+              int64_t[::1] n_overflow not None):        # INOUT (threads,)
+    """Count pixels, one table a thread."""
+    cdef Py_ssize_t t, n = pixels.shape[0]
+    cdef int n_threads = <int> tables.shape[0]
+    cdef const uint8_t* p
+    if n == 0:
+        return
+    p = &pixels[0, 0]
+    for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
+        count_part(p + 3 * (n * t // n_threads), n * (t + 1) // n_threads - n * t // n_threads,
+                   &tables[t, 0], &overflow[t, 0], &n_overflow[t])
+
+
+def split_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
+               uint8_t[:, ::1] opaque not None,         # OUT (n, 3)
+               uint32_t[::1] translucent not None):     # OUT (n,)
+    """Sort pixels by opacity: (opaque pixels, translucent ones, left as keys); the rest is
+    transparent."""
+    cdef Py_ssize_t _, n = pixels.shape[0], n_opaque = 0, n_translucent = 0
+    cdef const uint8_t* p
+    cdef uint8_t* out
+    if n == 0:
+        return 0, 0
+    p = &pixels[0, 0]
+    out = &opaque[0, 0]
+    with nogil:
+        for _ in range(n):
+            if p[3] == 255:
+                out[0] = p[0]
+                out[1] = p[1]
+                out[2] = p[2]
+                out += 3
+                n_opaque += 1
+            elif p[3] != 0:
+                translucent[n_translucent] = rgba_key(SPREAD4, p)
+                n_translucent += 1
+            p += 4
+    return n_opaque, n_translucent
+
+
+def count_grey(const uint8_t[::1] pixels not None,      # IN (n,)
+               int64_t[::1] counts not None):           # INOUT (256,)
+    """Add the pixels of each value to its count."""
+    cdef uint32_t tables[WALKERS][256]
+    cdef Py_ssize_t i, start, n = pixels.shape[0], length
+    cdef int v, w
+    cdef const uint8_t* p
+    if n == 0:
+        return
+    with nogil:
+        for start in range(0, n, 1 << 30):      # a table's counters hold 32 bits
+            p = &pixels[0] + start
+            length = min(n - start, <Py_ssize_t> (1 << 30))
+            for w in range(WALKERS):
+                for v in range(256):
+                    tables[w][v] = 0
+            for i in range(0, length - 3, 4):
+                tables[0][p[i]] += 1
+                tables[1][p[i + 1]] += 1
+                tables[2][p[i + 2]] += 1
+                tables[3][p[i + 3]] += 1
+            for i in range(length // WALKERS * WALKERS, length):
+                tables[0][p[i]] += 1
+            for v in range(256):
+                counts[v] += <int64_t> tables[0][v] + tables[1][v] + tables[2][v] + tables[3][v]
+
+
+ctypedef void (*occupied_fn)(const uint8_t*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept nogil
+
+
+cdef km_body_void occupied_body(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
+                                int64_t* out) noexcept nogil:
+    cdef Py_ssize_t t, i, start
+    cdef uint8_t any_of[128]
+    cdef uint8_t partial
+    cdef int64_t total = 0
+    for start in range(0, PAGE, 128):
+        for i in range(128):
+            any_of[i] = page[start + i]
+        for t in range(1, n_tables):
+            for i in range(128):
+                any_of[i] |= page[t * stride + start + i]
+        partial = 0     # at most 128: fits a byte, and bytes add 64 at a time
+        for i in range(128):
+            partial += any_of[i] != 0
+        total += partial
+    out[0] = total
+
+
+cdef void occupied_base(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
+                        int64_t* out) noexcept nogil:
+    occupied_body(page, n_tables, stride, out)
+
+
+cdef km_v3_void occupied_v3(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
+                            int64_t* out) noexcept nogil:
+    occupied_body(page, n_tables, stride, out)
+
+
+cdef km_v4_void occupied_v4(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
+                            int64_t* out) noexcept nogil:
+    occupied_body(page, n_tables, stride, out)
+
+
+def count_occupied(const uint8_t[:, ::1] tables not None,   # IN (n_tables, 2^24)
+                   int64_t[::1] occupied not None,          # OUT (2^24 / PAGE,) colours seen
+                   int n_threads, int level):
+    """Count each page's colours seen in any table."""
+    cdef Py_ssize_t page
+    cdef occupied_fn occupied_of = <occupied_fn> occupied_base
+    if level == 1:
+        occupied_of = <occupied_fn> occupied_v3
+    elif level == 2:
+        occupied_of = <occupied_fn> occupied_v4
+    for page in prange(occupied.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        occupied_of(&tables[0, PAGE * page], tables.shape[0], tables.shape[1], &occupied[page])
+
+
+cdef void extract_page(const uint8_t* table, Py_ssize_t n_tables, Py_ssize_t stride,
+                       uint32_t first, uint32_t* keys, int64_t* counts) noexcept nogil:
+    cdef uint64_t words[8]
+    cdef uint64_t eight, some, low = 0x7f7f7f7f7f7f7f7f
+    cdef int64_t total
+    cdef Py_ssize_t i, j, t, word, found = 0
+    for i in range(0, PAGE, 64):    # a cube of 4x4x4: most are empty
+        some = 0
+        for word in range(8):
+            words[word] = km_load64(table + i + 8 * word)
+            some |= words[word]
+        for t in range(1, n_tables):
+            for word in range(8):
+                words[word] |= km_load64(table + t * stride + i + 8 * word)
+                some |= words[word]
+        if some == 0:
+            continue
+        some = 0    # a bit for each byte that is not 0
+        for word in range(8):
+            eight = (((words[word] & low) + low | words[word]) & ~low) >> 7
+            some |= (eight * <uint64_t> 0x0102040810204080) >> 56 << (8 * word)
+        while some:
+            j = i + km_lowest_bit(some)
+            some &= some - 1
+            total = table[j]
+            for t in range(1, n_tables):
+                total += table[t * stride + j]
+            keys[found] = first + <uint32_t> j
+            counts[found] = total
+            found += 1
+
+
+def extract(const uint8_t[:, ::1] tables not None,  # IN (n_tables, 2^24)
+            const int64_t[::1] ends not None,       # IN (2^24 / PAGE,) running sum of `occupied`
+            uint32_t[::1] keys not None,            # OUT (ends[-1],) ascending
+            int64_t[::1] counts not None,           # OUT (ends[-1],) without the overflow list
+            int n_threads):
+    """List the colours seen and their counters."""
+    cdef Py_ssize_t page, start
+    for page in prange(ends.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        start = ends[page - 1] if page > 0 else 0
+        if ends[page] > start:
+            extract_page(&tables[0, PAGE * page], tables.shape[0], tables.shape[1],
+                         <uint32_t> (PAGE * page), &keys[start], &counts[start])
+
+
+def make_keys(const uint8_t[:, ::1] pixels not None,    # IN (n, 1, 3 or 4)
+              uint32_t[::1] keys not None):             # OUT (n,)
+    """Number the colours of pixels; every fully transparent pixel is colour 0."""
+    cdef Py_ssize_t i, n = pixels.shape[0], channels = pixels.shape[1]
+    cdef const uint8_t* p
+    if n == 0:
+        return
+    p = &pixels[0, 0]
+    with nogil:
+        for i in range(n):
+            if channels == 3:
+                keys[i] = rgb_key(SPREAD3, p)
+            elif channels == 4:
+                keys[i] = rgba_key(SPREAD4, p) if p[3] else 0
+            else:
+                keys[i] = p[0]
+            p += channels
+
+
+def sort_keys(uint32_t[::1] keys not None,      # INOUT (n,), n < 2^32
+              uint32_t[::1] spare not None):    # work (n,)
+    """Sort ascending: least significant byte first, passes without effect left out."""
+    cdef uint32_t starts[4][256]
+    cdef uint32_t digit, here, total
+    cdef Py_ssize_t i, n = keys.shape[0]
+    cdef int place, v
+    cdef uint32_t* source
+    cdef uint32_t* target
+    if n < 2:
+        return
+    source = &keys[0]
+    target = &spare[0]
+    with nogil:
+        for place in range(4):
+            for v in range(256):
+                starts[place][v] = 0
+        for i in range(n):
+            starts[0][source[i] & 255] += 1
+            starts[1][source[i] >> 8 & 255] += 1
+            starts[2][source[i] >> 16 & 255] += 1
+            starts[3][source[i] >> 24] += 1
+        for place in range(4):
+            if starts[place][source[0] >> (8 * place) & 255] == n:
+                continue
+            total = 0
+            for v in range(256):
+                here = starts[place][v]
+                starts[place][v] = total
+                total += here
+            for i in range(n):
+                digit = source[i] >> (8 * place) & 255
+                target[starts[place][digit]] = source[i]
+                starts[place][digit] += 1
+            source, target = target, source
+        if source != &keys[0]:
+            for i in range(n):
+                keys[i] = source[i]
+
+
+def run_lengths(uint32_t[::1] keys not None,    # IN sorted, OUT its distinct keys
+                int64_t[::1] counts not None):  # OUT how often each stood there
+    """Return the number of distinct keys, now at the head of `keys`."""
+    cdef Py_ssize_t i, found = 0, start = 0, n = keys.shape[0]
+    with nogil:
+        for i in range(1, n + 1):
+            if i == n or keys[i] != keys[start]:
+                keys[found] = keys[start]
+                counts[found] = i - start
+                found += 1
+                start = i
+    return found
+
+
+def merge(const uint32_t[::1] keys_a not None, const int64_t[::1] counts_a not None,    # IN
+          const uint32_t[::1] keys_b not None, const int64_t[::1] counts_b not None,    # IN
+          uint32_t[::1] keys not None, int64_t[::1] counts not None):   # OUT (len a + len b,)
+    """Add two sorted histograms; return the number of colours in the sum."""
+    cdef Py_ssize_t a = 0, b = 0, found = 0
+    cdef Py_ssize_t n_a = keys_a.shape[0], n_b = keys_b.shape[0]
+    with nogil:
+        while a < n_a and b < n_b:
+            if keys_a[a] == keys_b[b]:
+                keys[found] = keys_a[a]
+                counts[found] = counts_a[a] + counts_b[b]
+                a += 1
+                b += 1
+            elif keys_a[a] < keys_b[b]:
+                keys[found] = keys_a[a]
+                counts[found] = counts_a[a]
+                a += 1
+            else:
+                keys[found] = keys_b[b]
+                counts[found] = counts_b[b]
+                b += 1
+            found += 1
+        while a < n_a:
+            keys[found] = keys_a[a]
+            counts[found] = counts_a[a]
+            a += 1
+            found += 1
+        while b < n_b:
+            keys[found] = keys_b[b]
+            counts[found] = counts_b[b]
+            b += 1
+            found += 1
+    return found
+
+
+def widen_keys(uint32_t[::1] keys not None):    # INOUT RGB keys, ascending
+    """Turn RGB keys into those of the same, opaque, colours in RGBA; the order stays."""
+    cdef Py_ssize_t i
+    cdef uint32_t rgb
+    with nogil:
+        for i in range(keys.shape[0]):
+            rgb = rgb_of(keys[i])
+            keys[i] = ((SPREAD4[255] << 3) + (SPREAD4[rgb & 255] << 2)
+                       + (SPREAD4[rgb >> 8 & 255] << 1) + SPREAD4[rgb >> 16])
+
+
+cdef inline uint32_t rgb_of(uint32_t key) noexcept nogil:
+    return GATHER3[0][key & 255] | GATHER3[1][key >> 8 & 255] | GATHER3[2][key >> 16]
+
+
+cdef inline uint32_t rgba_of(uint32_t key) noexcept nogil:
+    return (GATHER4[0][key & 255] | GATHER4[1][key >> 8 & 255]
+            | GATHER4[2][key >> 16 & 255] | GATHER4[3][key >> 24])
+
+
+def decode_keys(const uint32_t[::1] keys not None,  # IN (n,)
+                uint8_t[:, ::1] colors not None):   # OUT (n, 1, 3 or 4)
+    """Write the colours that the keys number."""
+    cdef Py_ssize_t i, n = keys.shape[0], channels = colors.shape[1]
+    cdef uint32_t c
+    cdef uint8_t* out
+    if n == 0:
+        return
+    out = &colors[0, 0]
+    with nogil:
+        for i in range(n):
+            if channels == 1:
+                out[0] = <uint8_t> keys[i]
+            elif channels == 3:
+                c = rgb_of(keys[i])
+                out[0] = <uint8_t> (c & 255)
+                out[1] = <uint8_t> (c >> 8 & 255)
+                out[2] = <uint8_t> (c >> 16)
+            else:
+                c = rgba_of(keys[i])
+                out[0] = <uint8_t> (c & 255)
+                out[1] = <uint8_t> (c >> 8 & 255)
+                out[2] = <uint8_t> (c >> 16 & 255)
+                out[3] = <uint8_t> (c >> 24)
+            out += channels

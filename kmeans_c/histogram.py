@@ -1,0 +1,315 @@
+"""Exact counts of an image's colours: whatever the source, clustering reads one of these."""
+
+import operator
+from collections.abc import Iterator
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c import threads
+from kmeans_c._kernels import histogram as kernel
+
+__all__ = ["Histogram"]
+
+Keys = NDArray[np.uint32]
+Counts = NDArray[np.int64]
+Pixels = NDArray[np.uint8]
+
+# Up to here sorting the keys is faster than a table of 16 MiB (benchmarks/bench_stages.py).
+SORT_BELOW = 1 << 17
+
+# Pixels a kernel call: some 10 ms, so that Ctrl-C is seen in time.
+SLICE = 1 << 22
+
+# The tables are listed and cleared after so many pixels, which bounds the overflow list to 1 MiB
+# a table.
+ROUND = 1 << 26
+
+# A table a thread: 48 MiB at most.
+MAX_TABLES = 3
+
+STEP = 255  # pixels that a key in the kernel's overflow list stands for
+
+# Sums of 2^14 coordinates times weights, doubled for rounding, stay below 2^63.
+MAX_TOTAL = 1 << 47
+
+
+class Histogram:
+    """How often each colour occurs, exactly.
+
+    Pixels may be added in any number of pieces and in any order, and histograms merged: equal
+    pixels give equal histograms. Memory grows with the colours seen, not with the pixels.
+
+    Parameters ---------- channels : {3, 4, 1} 3: RGB, 4: RGBA (not premultiplied), 1: grey.
+    Fully transparent pixels are one colour, (0, 0, 0, 0).
+
+    Notes ----- Colours stand in Z-order (Morton order): sorted by the number that has the
+    channels' bits interleaved, highest first, alpha before red before green before blue. Greys
+    ascend.
+    """
+
+    __slots__ = ("_parts", "channels")
+
+    def __init__(self, channels: int = 3) -> None:
+        if operator.index(channels) not in (1, 3, 4):
+            raise ValueError(f"channels: expected 1, 3 or 4, got {channels}")
+        self.channels = operator.index(channels)
+        self._parts: list[tuple[Keys, Counts]] = []
+
+    def add(
+        self,
+        pixels: NDArray[np.uint8],
+        weights: NDArray[np.integer[Any]] | None = None,
+        *,
+        n_threads: int | None = None,
+    ) -> Self:
+        """Count pixels.
+
+        Parameters
+        ----------
+        pixels : uint8 array (..., channels), or (...) for grey
+        weights : integer array (...), optional
+            How often each pixel counts; a pixel of weight 0 is left out.
+        n_threads : int, optional
+
+        Returns
+        -------
+        Histogram
+            Itself.
+        """
+        pixels = self._as_pixels(pixels)
+        if weights is not None:
+            self._append(*self._weigh(pixels, as_weights(weights, pixels.shape[:-1])))
+        elif self.channels == 1:
+            counts = np.zeros(256, np.int64)
+            for piece in pieces(pixels, SLICE):
+                kernel.count_grey(piece.reshape(-1), counts)
+            self._append(*listed(counts))
+        else:
+            for part in pieces(pixels, ROUND):
+                self._add_round(part, n_threads)
+        return self
+
+    def merge(self, other: "Histogram") -> Self:
+        """Add another histogram's counts; `other` stays as it is."""
+        if not isinstance(other, Histogram):
+            raise TypeError(f"other: expected a Histogram, got {type(other).__name__}")
+        if other.channels != self.channels:
+            raise ValueError(f"other: expected {self.channels} channels, got {other.channels}")
+        self._append(*other._folded())
+        return self
+
+    @property
+    def has_transparent(self) -> bool:
+        """Whether a pixel is fully transparent: the first colour is then (0, 0, 0, 0)."""
+        return self.channels == 4 and len(self) > 0 and int(self.keys[0]) == 0
+
+    def visible(self) -> "Histogram":
+        """The same counts without the fully transparent colour."""
+        other = Histogram(self.channels)
+        keys, counts = self._folded()
+        other._append(keys[self.has_transparent :], counts[self.has_transparent :])
+        return other
+
+    @property
+    def keys(self) -> Keys:
+        """The colours' Z-order numbers, ascending."""
+        return self._folded()[0]
+
+    @property
+    def counts(self) -> Counts:
+        """How often each colour occurs, in the order of `colors`."""
+        return self._folded()[1]
+
+    @property
+    def colors(self) -> NDArray[np.uint8]:
+        """The distinct colours, (n, channels)."""
+        keys = self.keys
+        colors = np.empty((len(keys), self.channels), np.uint8)
+        kernel.decode_keys(keys, colors)
+        return colors
+
+    @property
+    def total(self) -> int:
+        """The number of pixels, or the sum of their weights."""
+        return int(self.counts.sum())
+
+    def __len__(self) -> int:
+        return len(self.keys)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Histogram):
+            return NotImplemented
+        return (
+            self.channels == other.channels
+            and np.array_equal(self.keys, other.keys)
+            and np.array_equal(self.counts, other.counts)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # it can grow
+
+    def __repr__(self) -> str:
+        return f"<Histogram: {len(self)} colours of {self.channels} channels, {self.total} pixels>"
+
+    def __getstate__(self) -> tuple[int, Keys, Counts]:
+        return (self.channels, *self._folded())
+
+    def __setstate__(self, state: tuple[int, Keys, Counts]) -> None:
+        self.channels, keys, counts = state
+        self._parts = [(frozen(keys), frozen(counts))]
+
+    def _as_pixels(self, pixels: NDArray[np.uint8]) -> Pixels:
+        if not isinstance(pixels, np.ndarray):
+            raise TypeError(f"pixels: expected a NumPy array, got {type(pixels).__name__}")
+        if pixels.dtype != np.uint8:
+            raise TypeError(f"pixels: expected uint8, got {pixels.dtype}")
+        if self.channels == 1 and pixels.ndim in (1, 2):
+            return pixels[..., np.newaxis]
+        if pixels.ndim < 2 or pixels.shape[-1] != self.channels:
+            raise ValueError(f"pixels: expected (..., {self.channels}), got {pixels.shape}")
+        return pixels
+
+    def _weigh(self, pixels: Pixels, weights: Counts) -> tuple[Keys, Counts]:
+        flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
+        keys = np.empty(len(flat), np.uint32)
+        kernel.make_keys(flat, keys)
+        order = np.argsort(keys, kind="stable")
+        order = order[weights[order] > 0]
+        if len(order) == 0:
+            return keys[:0], weights[:0]
+        keys = keys[order]
+        starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
+        return keys[starts], np.add.reduceat(weights[order], starts)
+
+    def _add_round(self, pixels: Pixels, n_threads: int | None) -> None:
+        if len(pixels) < SORT_BELOW:
+            keys = np.empty(len(pixels), np.uint32)
+            kernel.make_keys(pixels, keys)
+            self._append(*sorted_keys(keys))
+            return
+        workers = threads.thread_count(n_threads)
+        table = Table(len(pixels), workers)
+        for start in range(0, len(pixels), SLICE):
+            piece = pixels[start : start + SLICE]
+            if self.channels == 4:
+                piece = self._add_alpha(piece)
+            table.count(piece)
+        keys, counts = table.listed(workers)
+        if self.channels == 4:
+            kernel.widen_keys(keys)
+        self._append(keys, counts)
+
+    def _add_alpha(self, pixels: Pixels) -> Pixels:
+        """Count what is not opaque, and return the opaque pixels as RGB."""
+        opaque = np.empty((len(pixels), 3), np.uint8)
+        translucent = np.empty(len(pixels), np.uint32)
+        n_opaque, n_translucent = kernel.split_rgba(pixels, opaque, translucent)
+        self._append(*sorted_keys(translucent[:n_translucent]))
+        n_transparent = len(pixels) - n_opaque - n_translucent
+        if n_transparent:
+            self._append(np.zeros(1, np.uint32), np.array([n_transparent]))
+        return opaque[:n_opaque]
+
+    def _append(self, keys: Keys, counts: Counts) -> None:
+        """Take a sorted part, and merge parts while the last is not far smaller than the others.
+
+        So a colour is moved O(log parts) times however many pieces are added.
+        """
+        if len(keys) == 0:
+            return
+        parts = self._parts
+        parts.append((frozen(keys), frozen(counts)))
+        while len(parts) > 1 and len(parts[-2][0]) <= 2 * len(parts[-1][0]):
+            parts.append(merged(parts.pop(), parts.pop()))
+        if sum(int(counts.sum()) for _, counts in parts) > MAX_TOTAL:
+            raise ValueError("pixels: expected at most 2^47 in one Histogram")
+
+    def _folded(self) -> tuple[Keys, Counts]:
+        parts = self._parts
+        if not parts:
+            return frozen(np.empty(0, np.uint32)), frozen(np.empty(0, np.int64))
+        while len(parts) > 1:
+            parts.append(merged(parts.pop(), parts.pop()))
+        return parts[0]
+
+
+class Table:
+    """One counter for every RGB colour and thread, counting one round of pixels."""
+
+    def __init__(self, n_pixels: int, n_threads: int) -> None:
+        n_tables = min(n_threads, MAX_TABLES, 1 + n_pixels // SORT_BELOW)
+        self.counters = np.zeros((n_tables, 1 << 24), np.uint8)
+        self.overflow = np.empty((n_tables, n_pixels // STEP + 1), np.uint32)
+        self.n_overflow = np.zeros(n_tables, np.int64)
+
+    def count(self, pixels: Pixels) -> None:
+        kernel.count_rgb(pixels, self.counters, self.overflow, self.n_overflow)
+
+    def listed(self, n_threads: int) -> tuple[Keys, Counts]:
+        occupied = np.empty(4096, np.int64)
+        kernel.count_occupied(self.counters, occupied, n_threads, threads.simd_level())
+        ends = np.cumsum(occupied)
+        keys, counts = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.int64)
+        kernel.extract(self.counters, ends, keys, counts, n_threads)
+        for overflow, used in zip(self.overflow, self.n_overflow, strict=True):
+            full, times = sorted_keys(overflow[:used])
+            counts[np.searchsorted(keys, full)] += STEP * times
+        return keys, counts
+
+
+def pieces(pixels: Pixels, size: int) -> Iterator[Pixels]:
+    """Yield C-contiguous (n, channels) arrays of at most `size` pixels, copying one at a time."""
+    channels = pixels.shape[-1]
+    if pixels.flags.c_contiguous or pixels.size <= size:
+        flat = np.ascontiguousarray(pixels).reshape(-1, channels)
+        for start in range(0, len(flat), size):
+            yield flat[start : start + size]
+    elif pixels.ndim == 2:
+        for start in range(0, len(pixels), size):
+            yield np.ascontiguousarray(pixels[start : start + size])
+    elif pixels[0].size > size * channels:
+        for row in pixels:
+            yield from pieces(row, size)
+    else:
+        rows = max(1, size * channels // pixels[0].size)
+        for start in range(0, len(pixels), rows):
+            yield np.ascontiguousarray(pixels[start : start + rows]).reshape(-1, channels)
+
+
+def as_weights(weights: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Counts:
+    weights = np.asarray(weights)
+    if weights.dtype.kind not in "iu":
+        raise TypeError(f"weights: expected integers, got {weights.dtype}")
+    if weights.shape != shape:
+        raise ValueError(f"weights: expected shape {shape}, got {weights.shape}")
+    if weights.size and (int(weights.min()) < 0 or int(weights.max()) > MAX_TOTAL):
+        raise ValueError("weights: expected 0..2^47")
+    if weights.sum(dtype=np.float64) > MAX_TOTAL:
+        raise ValueError("weights: expected a sum of at most 2^47")
+    return weights.astype(np.int64).reshape(-1)
+
+
+def sorted_keys(keys: Keys) -> tuple[Keys, Counts]:
+    """Return the distinct keys, ascending, and how often each occurs; `keys` is overwritten."""
+    kernel.sort_keys(keys, np.empty_like(keys))
+    counts = np.empty(len(keys), np.int64)
+    n = kernel.run_lengths(keys, counts)
+    return keys[:n].copy(), counts[:n].copy()
+
+
+def merged(a: tuple[Keys, Counts], b: tuple[Keys, Counts]) -> tuple[Keys, Counts]:
+    size = len(a[0]) + len(b[0])
+    keys, counts = np.empty(size, np.uint32), np.empty(size, np.int64)
+    n = kernel.merge(*a, *b, keys, counts)
+    return frozen(keys[:n].copy()), frozen(counts[:n].copy())
+
+
+def listed(counts: Counts) -> tuple[Keys, Counts]:
+    keys = np.flatnonzero(counts).astype(np.uint32)
+    return keys, counts[keys]
+
+
+def frozen(array: NDArray[Any]) -> NDArray[Any]:
+    array.flags.writeable = False
+    return array
