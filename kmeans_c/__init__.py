@@ -8,10 +8,14 @@ from kmeans_c.classic import (
     initialize_centroids,
 )
 from kmeans_c.compress import Compressed, compress
+from kmeans_c.histogram import Histogram
+from kmeans_c.palette import Palette
 from kmeans_c.quantize import Quantized, quantize
 
 __all__ = [
     "Compressed",
+    "Histogram",
+    "Palette",
     "Quantized",
     "__version__",
     "apply_k_means",

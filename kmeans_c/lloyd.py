@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c._kernels import lloyd as kernels
-from kmeans_c.threads import simd_level
+from kmeans_c.threads import simd_level, team
 
 # Parts that are added up apart: enough for as many threads, few enough to merge for nothing.
 SEGMENTS = 64
@@ -20,7 +20,7 @@ SUMS_BYTES = 1 << 26  # what the segments' sums may take together
 BLOCK = 256  # the kernels' block: slices start at multiples of it
 SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a thread
 LANED_SUMS = 512  # sums whose four lanes take 16 KiB: half of a first-level cache
-TEAM_WORK = 1 << 20  # multiply-adds that are worth a thread: some 50 us
+SHARE = 1 << 22  # multiply-adds that are worth a thread: some 200 us
 FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
 CHUNK = 1 << 18  # points for which distances are held at a time
 
@@ -100,8 +100,7 @@ class Points:
         N, D = self.X.shape
         segments = _segments(N, 0) if sums is None else len(sums)
         length = _up(-(-N // segments), BLOCK)
-        # A team costs more than it brings for work of a tenth of a millisecond.
-        n_threads = min(self.n_threads, segments, max(1, N * K * (D + 2) // TEAM_WORK))
+        n_threads = team(min(self.n_threads, segments), N * K * (D + 2), SHARE)
         scratch = np.empty((n_threads, (_up(D, 4) + 6) * BLOCK), self.real)
         offset = self.offset.astype(self.real)
         for first, last, start, stop in _slices(segments, length, SLICE // (K * (D + 2))):

@@ -9,18 +9,20 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from kmeans_c import encoding, files
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.clustering import distinct_colors, fit_palette, squared_errors
+from kmeans_c.clustering import assign, fit
+from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
-from kmeans_c.lloyd import Points
+from kmeans_c.mapping import map_counted
+from kmeans_c.palette import MAX_ENTRIES, Palette, alike, in_rgb
 from kmeans_c.seeding import INITS, Draw
-from kmeans_c.threads import thread_count
+from kmeans_c.threads import team, thread_count
 
-MAX_COLORS = 256
+SHARE = 1 << 18  # pixels that are worth a thread: some 5 ms
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,15 +33,16 @@ class Quantized:
     ----------
     palette : (n, 3) or (n, 4) array of uint8
         The colours, all distinct and all used: RGB, or RGBA if the image has transparency. A fully
-        transparent entry comes first, the others follow from dark to light.
-    indices : (H, W) array of uint8
+        transparent entry comes first, the others follow from dark to light. A palette that was
+        given is here as it was.
+    indices : (H, W) array of uint8, or of uint16 if there are more than 256 colours
         The palette entry of each pixel.
     counts : (n,) array of int64
         Pixels of each entry; their sum is H * W.
     mse : float
         Mean over the pixels of the squared distance between the pixel and its entry, summed over
-        the channels, in units of 1/255. With transparency the colours are premultiplied by alpha
-        first.
+        red, green and blue, which go from 0 to 255. With transparency it is the mean of the
+        distances seen over black and over white.
     n_iter : int
         Rounds of Lloyd's algorithm; 0 where the image has no more than K colours.
     """
@@ -53,8 +56,7 @@ class Quantized:
     @property
     def psnr(self) -> float:
         """Peak signal-to-noise ratio in dB, over pixels and channels; infinite if lossless."""
-        channels = self.palette.shape[1]
-        return 10 * math.log10(255**2 * channels / self.mse) if self.mse else math.inf
+        return 10 * math.log10(3 * 255**2 / self.mse) if self.mse else math.inf
 
     def to_array(self) -> NDArray[np.uint8]:
         """The image as (H, W, 3) or (H, W, 4) uint8."""
@@ -101,8 +103,9 @@ class Quantized:
 def quantize(
     image: Any,
     K: int = 16,
-    ITERS: int = 10,
+    ITERS: int | None = 10,
     *,
+    palette: Palette | ArrayLike | None = None,
     init: str = "k-means++",
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
@@ -116,9 +119,12 @@ def quantize(
         Files are brought to sRGB and turned upright, see `images.read_image`; Pillow images are
         taken as they are, see `images.as_pixels`.
     K : int
-        1..256: how many colours.
-    ITERS : int
-        Rounds of Lloyd's algorithm, 0 or more; fewer are made where nothing changes any more.
+        1..65536: how many colours; files and Pillow images hold up to 256.
+    ITERS : int or None
+        Rounds of Lloyd's algorithm, 0 or more; fewer are made where nothing changes any more. None:
+        until then.
+    palette : Palette or (n, 3) or (n, 4) array_like of integers, optional
+        Map to these colours as they are; K, ITERS, init and seed are not used then.
     init : {"k-means++", "random"}
         How the first centroids are drawn from the image's colours [2]_; "random" is the original
         script's way.
@@ -153,65 +159,31 @@ def quantize(
     .. [2] Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
        SODA '07.
     """
-    K = check_int("K", K, 1, MAX_COLORS)
-    ITERS = check_int("ITERS", ITERS, 0)
+    K = check_int("K", K, 1, MAX_ENTRIES)
+    ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
     check_choice("init", init, INITS)
     draw = Draw(seed)
-    threads = thread_count(n_threads)
     pixels = as_pixels(image)
+    threads = team(thread_count(n_threads), pixels.shape[0] * pixels.shape[1], SHARE)
+    if palette is not None:
+        given = Palette(palette)
+        pixels, colors = alike(pixels, given.colors)
+    elif pixels.ndim == 2:
+        pixels = pixels[:, :, np.newaxis]
 
-    shape = pixels.shape[:2]
-    pixels = pixels.reshape(shape[0] * shape[1], -1)
-
-    alpha = pixels.shape[1] == 4
-    colors, counts = distinct_colors(pixels)
-    if alpha and len(colors) > K:
-        pixels = _premultiplied(pixels)
-        colors, counts = distinct_colors(pixels)
+    histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
+    if palette is not None:
+        found = assign(histogram, colors, n_threads=threads)
     else:
-        alpha = False
+        found = fit(histogram, K, ITERS, init=init, draw=draw, n_threads=threads)
+    indices = map_counted(pixels, histogram, found.palette, found.owners, n_threads=threads)
 
-    palette, n_iter = colors, 0
-    if len(colors) > K:
-        palette, n_iter = fit_palette(
-            colors, counts, K, ITERS, init=init, draw=draw, n_threads=threads
-        )
-    palette = palette[_display_order(palette)]
-
-    exact = palette.astype(np.float64)
-    error = int(squared_errors(colors, palette[Points(colors, threads).nearest(exact)]) @ counts)
-    indices = Points(pixels, threads).nearest(exact).astype(np.uint8).reshape(shape)
-    if palette.shape[1] == 1:
-        palette, error = np.repeat(palette, 3, axis=1), 3 * error
+    # Coordinates are in 64ths, and a grey error is one in each of three channels.
+    units = 64**2 * indices.size
     return Quantized(
-        palette=_straight(palette) if alpha else palette,
+        palette=in_rgb(found.palette) if palette is None else np.array(given.colors),
         indices=indices,
-        counts=np.bincount(indices.ravel(), minlength=len(palette)).astype(np.int64),
-        mse=error / indices.size,
-        n_iter=n_iter,
+        counts=found.counts,
+        mse=found.inertia * (3 if pixels.shape[2] == 1 else 1) / units,
+        n_iter=found.n_iter,
     )
-
-
-def _premultiplied(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """RGBA with each colour multiplied by its opacity, so that errors weigh by what shows."""
-    opacity = colors[:, 3:].astype(np.uint16)
-    shown = (colors[:, :3] * opacity + 127) // 255
-    return np.concatenate([shown.astype(np.uint8), colors[:, 3:]], axis=1)
-
-
-def _straight(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """The RGBA that premultiplies to these colours; distinct ones stay distinct."""
-    opacity = np.maximum(colors[:, 3:], 1).astype(np.uint16)
-    pure = (colors[:, :3] * np.uint16(255) + opacity // 2) // opacity
-    return np.concatenate([pure.astype(np.uint8), colors[:, 3:]], axis=1)
-
-
-def _display_order(palette: NDArray[np.uint8]) -> NDArray[np.intp]:
-    """Transparent first, the others by lightness.
-
-    tRNS is shortest then, and PNG compresses that order best.
-    """
-    rgb = palette[:, :3].astype(np.int64)
-    luma = rgb @ ([299, 587, 114] if rgb.shape[1] == 3 else [1])
-    visible = palette[:, 3] > 0 if palette.shape[1] == 4 else np.ones(len(palette), bool)
-    return np.lexsort((*palette.T[::-1], luma, visible))

@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c._kernels import seeding as kernels
+from kmeans_c.threads import team
 
 INITS = ("random", "k-means++")
 
 REDRAWS = 32  # draws a centroid before rows of equal content are accepted
-TEAM_WORK = 1 << 16  # coordinates that are worth a thread: some 50 us
+SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
 
 
@@ -49,21 +50,25 @@ class Draw:
             kind = type(seed).__name__
             raise TypeError(f"seed: expected an integer, a numpy Generator or None, got {kind}")
 
+    def word(self) -> int:
+        """64 random bits."""
+        return int(self._bits.random_raw())
+
     def below(self, bound: int) -> int:
         """A whole number in 0..bound-1, each as likely to within 2**-64."""
-        return (int(self._bits.random_raw()) * bound) >> 64
+        return (self.word() * bound) >> 64
 
     def uniform(self) -> float:
         """A number in [0, 1) of 53 bits."""
-        return (int(self._bits.random_raw()) >> 11) * 2.0**-53
+        return (self.word() >> 11) * 2.0**-53
 
-    def distinct(self, bound: int, weights: NDArray[np.float64] | None = None) -> Iterator[int]:
+    def distinct(self, bound: int, weights: NDArray[Any] | None = None) -> Iterator[int]:
         """All of 0..bound-1 in random order.
 
         With weights: those of weight above 0, with odds in proportion to it.
         """
         if weights is not None:
-            remaining = weights.copy()
+            remaining = weights.astype(np.float64)
             totals = np.cumsum(remaining)
             while totals[-1] > 0:
                 place = _find(totals, self.uniform() * totals[-1])
@@ -130,7 +135,7 @@ def _plus_plus(
     """
     distance = np.full(len(X), np.inf)
     parts = np.empty(-(-len(X) // PART))
-    n_threads = max(1, min(n_threads, X.size // TEAM_WORK))
+    n_threads = team(n_threads, X.size, SHARE)
     chosen = [next(draw.distinct(len(X), weights))]
     while len(chosen) < K:
         kernels.closer(X, chosen[-1], weights, distance, parts, PART, n_threads)

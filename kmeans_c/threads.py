@@ -56,6 +56,15 @@ def thread_count(n_threads: int | None = None) -> int:
     return _start_at_most(max(1, min(wanted, MAX_THREADS)))
 
 
+def team(n_threads: int, work: int, share: int) -> int:
+    """As many of the threads as have a `share` of the `work` each, at least one.
+
+    A thread that waits for its processor on a busy machine costs milliseconds: it has to bring
+    more than that.
+    """
+    return max(1, min(n_threads, work // share))
+
+
 def simd_level() -> int:
     """The kernels' SIMD level: the processor's best, or a lower one that KMEANS_C_SIMD names.
 

@@ -1,0 +1,11 @@
+import numpy as np
+from numpy.typing import NDArray
+
+def plus_plus(
+    points: NDArray[np.int32],
+    weights: NDArray[np.int64],
+    least: NDArray[np.int32],
+    seeds: NDArray[np.int64],
+    seed: int,
+    level: int,
+) -> int: ...

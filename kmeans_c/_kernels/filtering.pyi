@@ -1,0 +1,20 @@
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c._kernels.points import Points
+
+class Tree(Points):
+    full_passes: int
+    def assign(
+        self, centroids: NDArray[np.int32], sums: NDArray[np.int64], n_threads: int, level: int
+    ) -> int: ...
+    def iterate(
+        self,
+        centroids: NDArray[np.int32],
+        sums: NDArray[np.int64],
+        passes: int,
+        n_threads: int,
+        level: int,
+    ) -> tuple[int, int]: ...
+    def labels(self, out: NDArray[np.uint16]) -> None: ...
+    def worst(self) -> tuple[int, int]: ...

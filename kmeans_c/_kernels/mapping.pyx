@@ -1,0 +1,444 @@
+# cython: language_level=3
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
+"""Pixels to palette indices: by comparison with every entry, or by a table of two levels.
+
+The table knows the RGB cube in cells of 8x8x8 colours, in Z-order. The lower level begins with
+the numbers of all palette entries; 512 places for each cell follow. A cell's entry in the upper
+level is 4 times a place in the lower level, plus 1 if the colour's position within the cell does
+not count (one palette entry owns the cell), plus 2 if the cell is not known yet.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
+from libc.stdlib cimport free, malloc
+
+from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key
+from kmeans_c._kernels.nearest cimport (
+    ID, MAX_LEAF, PACK, PLANES, filter_at, filter_fn, own_at, own_fn, pack_centroid, padded)
+from kmeans_c._kernels.spaces cimport rgba_point
+
+cdef extern from "multiversion.h" nogil:
+    ctypedef void km_body_void "KM_BODY_VOID"
+    ctypedef void km_v3_void "KM_V3_VOID"
+    ctypedef void km_v4_void "KM_V4_VOID"
+    void km_prefetch(const void* address) noexcept
+
+ctypedef fused index_t:
+    uint8_t
+    uint16_t
+
+cdef enum:
+    BLOCK = 256         # pixels compared at a time
+    CELL = 512          # colours of a cell
+    CELLS = 32768
+    RUN = 1024          # pixels looked up between looks at whether a cell was not known
+    SUPER = 64          # cells of a cube of 32x32x32 colours, which shares one list of candidates
+    UNKNOWN = 3
+
+ctypedef void (*compare_fn)(const uint8_t*, int, const float*, int, int32_t*) noexcept nogil
+
+cdef uint32_t SPREAD3[256]
+fill_spread(SPREAD3, 3)
+
+
+# ---- comparison with every entry
+
+cdef km_body_void compare_body(const uint8_t* p, int n, const float* entries, int n_entries,
+                               int32_t* index) noexcept nogil:
+    """Find the nearest entry of n <= BLOCK pixels, the first of equals.
+
+    An entry is (2 r, 2 g, 2 b, r^2 + g^2 + b^2), the pixel's score |c|^2 - 2 c.x: integers below
+    2^24, exact in float32. Entries come in fours: as many comparisons as registers hold for one
+    look at the pixels.
+    """
+    cdef float red[BLOCK]
+    cdef float green[BLOCK]
+    cdef float blue[BLOCK]
+    cdef float best[BLOCK]
+    cdef float least, score
+    cdef float c[4][4]
+    cdef int32_t who
+    cdef int i, j, k, d
+    for i in range(n):
+        red[i] = p[3 * i]
+        green[i] = p[3 * i + 1]
+        blue[i] = p[3 * i + 2]
+    for i in range(n, BLOCK):
+        red[i] = green[i] = blue[i] = 0
+    for i in range(BLOCK):
+        best[i] = 1e30
+        index[i] = 0
+    for k in range(0, n_entries, 4):
+        for j in range(4):
+            for d in range(4):
+                c[j][d] = entries[4 * (k + j) + d]
+        for i in range(BLOCK):
+            least = best[i]
+            who = index[i]
+            for j in range(4):
+                score = c[j][3] - red[i] * c[j][0] - green[i] * c[j][1] - blue[i] * c[j][2]
+                who = k + j if score < least else who
+                least = score if score < least else least
+            best[i] = least
+            index[i] = who
+
+
+cdef void compare_base(const uint8_t* p, int n, const float* entries, int n_entries,
+                       int32_t* index) noexcept nogil:
+    compare_body(p, n, entries, n_entries, index)
+
+
+cdef km_v3_void compare_v3(const uint8_t* p, int n, const float* entries, int n_entries,
+                           int32_t* index) noexcept nogil:
+    compare_body(p, n, entries, n_entries, index)
+
+
+cdef km_v4_void compare_v4(const uint8_t* p, int n, const float* entries, int n_entries,
+                           int32_t* index) noexcept nogil:
+    compare_body(p, n, entries, n_entries, index)
+
+
+cdef void compare_block(compare_fn compare, const uint8_t* p, int n, const float* entries,
+                        int n_entries, index_t* out) noexcept nogil:
+    cdef int32_t index[BLOCK]
+    cdef int i
+    compare(p, n, entries, n_entries, index)
+    for i in range(n):
+        out[i] = <index_t> index[i]
+
+
+def compare_rgb(const uint8_t[:, ::1] pixels not None,  # IN (n, 3)
+                const float[:, ::1] entries not None,   # IN (K rounded up to fours, 4)
+                index_t[::1] indices not None,          # OUT (n,)
+                int n_threads, int level):
+    """Map RGB pixels by comparing each with every palette entry."""
+    cdef Py_ssize_t block, n = pixels.shape[0]
+    cdef int n_entries = <int> entries.shape[0]
+    cdef compare_fn compare = <compare_fn> compare_base
+    if level == 1:
+        compare = <compare_fn> compare_v3
+    elif level == 2:
+        compare = <compare_fn> compare_v4
+    for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
+                        schedule="static"):
+        compare_block(compare, &pixels[BLOCK * block, 0],
+                      <int> min(<Py_ssize_t> BLOCK, n - BLOCK * block), &entries[0, 0],
+                      n_entries, &indices[BLOCK * block])
+
+
+def take_grey(const uint8_t[::1] pixels not None,       # IN (n,)
+              const index_t[::1] table not None,        # IN (256,)
+              index_t[::1] indices not None):           # OUT (n,)
+    """Map grey pixels by table."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(pixels.shape[0]):
+            indices[i] = table[pixels[i]]
+
+
+# ---- the table
+
+cdef struct Search:     # what finding the owners of cells needs; read by all threads
+    filter_fn filter
+    own_fn own
+    int D
+    int K
+    Py_ssize_t stride
+    int32_t* planes     # all entries as a candidate list
+    int32_t* packed
+    float* slack        # zeros
+    int32_t fourth      # the coordinate that all opaque colours share
+
+
+cdef struct Scratch:    # what one thread writes
+    int32_t* lists
+    float* slack
+    int32_t* work
+
+
+cdef void free_search(Search* search, Scratch* scratches, int n_threads) noexcept nogil:
+    cdef int t
+    free(search.planes)
+    free(search.packed)
+    free(search.slack)
+    if scratches != NULL:
+        for t in range(n_threads):
+            free(scratches[t].lists)
+            free(scratches[t].slack)
+            free(scratches[t].work)
+    free(scratches)
+
+
+cdef Scratch* start_search(Search* search, const int32_t[:, ::1] entries, int n_threads,
+                           int level) noexcept nogil:
+    """Return scratch memory a thread, or NULL."""
+    cdef Scratch* scratches = <Scratch*> malloc(n_threads * sizeof(Scratch))
+    cdef Py_ssize_t k
+    cdef int d, t
+    cdef bint short_of = scratches == NULL
+    search.D = <int> entries.shape[1]
+    search.K = <int> entries.shape[0]
+    search.stride = padded(search.K)
+    search.filter = filter_at(search.D, level)
+    search.own = own_at(search.D, level)
+    search.planes = <int32_t*> malloc(PLANES * search.stride * sizeof(int32_t))
+    search.packed = <int32_t*> malloc(PACK * search.K * sizeof(int32_t))
+    search.slack = <float*> malloc(search.stride * sizeof(float))
+    if scratches != NULL:
+        for t in range(n_threads):
+            scratches[t].lists = <int32_t*> malloc(3 * PLANES * search.stride * sizeof(int32_t))
+            scratches[t].slack = <float*> malloc(2 * search.stride * sizeof(float))
+            scratches[t].work = <int32_t*> malloc(search.stride * sizeof(int32_t))
+            short_of = short_of or (scratches[t].lists == NULL or scratches[t].slack == NULL
+                                    or scratches[t].work == NULL)
+    if short_of or search.planes == NULL or search.packed == NULL or search.slack == NULL:
+        free_search(search, scratches, n_threads)
+        return NULL
+    for k in range(search.stride):
+        search.slack[k] = 0
+        search.planes[ID * search.stride + k] = <int32_t> (k if k < search.K else 0)
+        for d in range(search.D):
+            search.planes[d * search.stride + k] = entries[k if k < search.K else 0, d]
+    for k in range(search.K):
+        pack_centroid(search.packed + PACK * k, &entries[k, 0], search.D)
+    return scratches
+
+
+cdef void box_of(uint32_t key, int edge, int32_t fourth, int32_t* low,
+                 int32_t* high) noexcept nogil:
+    """Bound the cube of edge^3 colours that begins with an RGB key."""
+    cdef int d
+    for d in range(3):
+        low[d] = 64 * <int32_t> channel(key, 3, 2 - d)
+        high[d] = low[d] + 64 * (edge - 1)
+    low[3] = high[3] = fourth
+
+
+cdef void own_cell(Search* search, Scratch* scratch, Py_ssize_t cell, const int32_t* list_of,
+                   const float* slack, int m, uint32_t* upper, index_t* lower) noexcept nogil:
+    """Find the owners of one cell's colours among the m candidates of its super-cell."""
+    cdef int32_t points[4 * MAX_LEAF]
+    cdef int32_t owner[MAX_LEAF]
+    cdef uint16_t label[MAX_LEAF]
+    cdef int32_t low[4]
+    cdef int32_t high[4]
+    cdef Py_ssize_t stride = search.stride
+    cdef int32_t* of_cell = scratch.lists + PLANES * stride
+    cdef int32_t* of_part = scratch.lists + 2 * PLANES * stride
+    cdef int32_t differ
+    cdef int m_cell, m_part, part, i
+    cdef uint32_t key = <uint32_t> (CELL * cell)
+    cdef index_t* out = lower + stride + CELL * cell
+    box_of(key, 8, search.fourth, low, high)
+    search.filter(list_of, slack, stride, m, low, high, of_cell, scratch.slack + stride,
+                  scratch.work, &m_cell)
+    if m_cell == 1:
+        upper[cell] = <uint32_t> (4 * of_cell[ID * stride] + 1)
+        return
+    for part in range(8):   # cubes of 4x4x4
+        box_of(key + 64 * part, 4, search.fourth, low, high)
+        search.filter(of_cell, scratch.slack + stride, stride, m_cell, low, high, of_part, NULL,
+                      scratch.work, &m_part)
+        if m_part == 1:
+            for i in range(64):
+                out[64 * part + i] = <index_t> of_part[ID * stride]
+            continue
+        for i in range(64):
+            label[i] = 0
+            points[i] = low[0] + 64 * <int32_t> channel(i, 3, 2)
+            points[64 + i] = low[1] + 64 * <int32_t> channel(i, 3, 1)
+            points[128 + i] = low[2] + 64 * <int32_t> channel(i, 3, 0)
+            points[192 + i] = search.fourth
+        search.own(points, 64, 64, search.packed, of_part + ID * stride, m_part, label, owner,
+                   &differ)
+        for i in range(64):
+            out[64 * part + i] = <index_t> owner[i]
+    upper[cell] = <uint32_t> (4 * (stride + CELL * cell))
+
+
+cdef void own_super(Search* search, Scratch* scratch, Py_ssize_t first, const uint8_t* wanted,
+                    uint32_t* upper, index_t* lower) noexcept nogil:
+    cdef int32_t low[4]
+    cdef int32_t high[4]
+    cdef Py_ssize_t cell
+    cdef int m = 0
+    for cell in range(first, first + SUPER):
+        if not wanted[cell] or upper[cell] != UNKNOWN:
+            continue
+        if m == 0:
+            box_of(<uint32_t> (CELL * first), 32, search.fourth, low, high)
+            search.filter(search.planes, search.slack, search.stride, search.K, low, high,
+                          scratch.lists, scratch.slack, scratch.work, &m)
+        own_cell(search, scratch, cell, scratch.lists, scratch.slack, m, upper, lower)
+
+
+def own_cells(const int32_t[:, ::1] entries not None,   # IN (K, 3 or 4) coordinates
+              const uint8_t[::1] wanted not None,       # IN (CELLS,)
+              uint32_t[::1] upper not None,             # INOUT (CELLS,)
+              index_t[::1] lower not None,              # INOUT (K padded to 16 + 2^24,)
+              int fourth, int n_threads, int level):
+    """Make the wanted cells known, where they are not."""
+    cdef Search search
+    cdef Scratch* scratches
+    cdef Py_ssize_t part
+    scratches = start_search(&search, entries, n_threads, level)
+    if scratches == NULL:
+        raise MemoryError
+    search.fourth = fourth
+    for part in prange(CELLS // SUPER, nogil=True, num_threads=n_threads, schedule="dynamic",
+                       chunksize=8):
+        own_super(&search, &scratches[threadid()], SUPER * part, &wanted[0], &upper[0], &lower[0])
+    free_search(&search, scratches, n_threads)
+
+
+def own_colors(const uint32_t[::1] keys not None,       # IN (n,) ascending RGB keys
+               const uint16_t[::1] owners not None,     # IN (n,)
+               Py_ssize_t first,                        # IN where cells begin in `lower`
+               uint32_t[::1] upper not None,            # INOUT (CELLS,) all unknown
+               index_t[::1] lower not None):            # OUT
+    """Make the cells of these colours known, for images that have no others."""
+    cdef Py_ssize_t i = 0, j, end, n = keys.shape[0]
+    cdef uint32_t cell
+    cdef uint16_t differ
+    with nogil:
+        while i < n:
+            cell = keys[i] >> 9
+            end = i
+            differ = 0
+            while end < n and keys[end] >> 9 == cell:
+                differ |= owners[end] ^ owners[i]
+                end += 1
+            if differ == 0:
+                upper[cell] = 4 * <uint32_t> owners[i] + 1
+            else:
+                upper[cell] = <uint32_t> (4 * (first + CELL * <Py_ssize_t> cell))
+                for j in range(i, end):
+                    lower[first + keys[j]] = <index_t> owners[j]
+            i = end
+
+
+cdef inline uint32_t place_of(uint32_t key, uint32_t entry) noexcept nogil:
+    # The lowest bit less 1 is a mask: all ones where the position in the cell counts.
+    return (entry >> 2) + (key & (CELL - 1) & ((entry & 1) - 1))
+
+
+cdef void look_up_run(const uint8_t* p, Py_ssize_t n, const uint32_t* upper, const index_t* lower,
+                      index_t* out, uint8_t* missed) noexcept nogil:
+    cdef uint32_t places[BLOCK]
+    cdef Py_ssize_t start, i, size
+    cdef uint32_t key, entry, seen = 0
+    for start in range(0, n, 256):      # BLOCK
+        size = min(n - start, <Py_ssize_t> BLOCK)
+        for i in range(size):
+            key = rgb_key(SPREAD3, p + 3 * (start + i))
+            entry = upper[key >> 9]
+            seen |= entry
+            places[i] = place_of(key, entry)
+            km_prefetch(&lower[places[i]])
+        for i in range(size):
+            out[start + i] = lower[places[i]]
+    missed[0] = (seen & 2) != 0
+
+
+def look_up(const uint8_t[:, ::1] pixels not None,      # IN (n, 3)
+            const uint32_t[::1] upper not None,         # IN
+            const index_t[::1] lower not None,          # IN
+            index_t[::1] indices not None,              # OUT (n,)
+            uint8_t[::1] missed not None,               # INOUT (runs,) 1: to be done
+            int n_threads):
+    """Map RGB pixels by table, in the runs that are to be done."""
+    cdef Py_ssize_t run, n = pixels.shape[0]
+    for run in prange(missed.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        if missed[run]:
+            look_up_run(&pixels[RUN * run, 0], min(<Py_ssize_t> RUN, n - RUN * run), &upper[0],
+                        &lower[0], &indices[RUN * run], &missed[run])
+
+
+def want_cells(const uint8_t[:, ::1] pixels not None,   # IN (n, 3)
+               const uint8_t[::1] missed not None,      # IN (runs,)
+               uint8_t[::1] wanted not None,            # INOUT (CELLS,)
+               Py_ssize_t step):                        # IN 1: all
+    """Mark the cells of every `step`th pixel in the runs still to be done."""
+    cdef Py_ssize_t run, i
+    with nogil:
+        for run in range(missed.shape[0]):
+            if missed[run]:
+                i = RUN * run
+                while i < min(pixels.shape[0], RUN * (run + 1)):
+                    wanted[rgb_key(SPREAD3, &pixels[i, 0]) >> 9] = 1
+                    i += step
+
+
+# ---- alpha
+
+def own_alpha(const uint8_t[:, ::1] pixels not None,    # IN (n, 4)
+              const int32_t[:, ::1] entries not None,   # IN (K, 4) coordinates
+              int clear,                                # IN the index of every transparent pixel
+              index_t[::1] indices not None,            # OUT (n,) where a pixel is mapped
+              bint opaque_too, int level):
+    """Map pixels by comparing each with every palette entry; opaque ones only if `opaque_too`."""
+    cdef int32_t points[4 * MAX_LEAF]
+    cdef int32_t owner[MAX_LEAF]
+    cdef uint16_t label[MAX_LEAF]
+    cdef Py_ssize_t at[MAX_LEAF]
+    cdef int32_t differ
+    cdef Search search
+    cdef Scratch* scratches
+    cdef Py_ssize_t i, n = pixels.shape[0]
+    cdef int j, waiting = 0
+    scratches = start_search(&search, entries, 1, level)
+    if scratches == NULL:
+        raise MemoryError
+    with nogil:
+        for j in range(MAX_LEAF):
+            label[j] = 0
+        for j in range(4 * MAX_LEAF):
+            points[j] = 0
+        for i in range(n + 1):
+            if i < n and pixels[i, 3] == 255 and not opaque_too:
+                continue
+            if i < n and pixels[i, 3] == 0:
+                indices[i] = <index_t> clear
+                continue
+            if i < n:
+                at[waiting] = i
+                rgba_point(&pixels[i, 0], &points[waiting], &points[MAX_LEAF + waiting],
+                           &points[2 * MAX_LEAF + waiting], &points[3 * MAX_LEAF + waiting])
+                waiting += 1
+            if waiting == MAX_LEAF or (i == n and waiting):
+                search.own(points, MAX_LEAF, waiting, search.packed,
+                           search.planes + ID * search.stride, search.K, label, owner, &differ)
+                for j in range(waiting):
+                    indices[at[j]] = <index_t> owner[j]
+                waiting = 0
+    free_search(&search, scratches, 1)
+
+
+def look_up_opaque(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
+                   const uint32_t[::1] upper not None,      # IN
+                   const index_t[::1] lower not None,       # IN
+                   index_t[::1] indices not None):          # OUT where a pixel is opaque
+    """Map the opaque pixels by table; return whether an unknown cell was met."""
+    cdef Py_ssize_t i
+    cdef uint32_t key, entry, seen = 0
+    cdef const uint8_t* p
+    with nogil:
+        for i in range(pixels.shape[0]):
+            p = &pixels[i, 0]
+            if p[3] == 255:
+                key = rgb_key(SPREAD3, p)
+                entry = upper[key >> 9]
+                seen |= entry
+                indices[i] = lower[place_of(key, entry)]
+    return (seen & 2) != 0
+
+
+def want_opaque(const uint8_t[:, ::1] pixels not None,  # IN (n, 4)
+                uint8_t[::1] wanted not None):          # INOUT (CELLS,)
+    """Mark the cells of the opaque pixels."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(pixels.shape[0]):
+            if pixels[i, 3] == 255:
+                wanted[rgb_key(SPREAD3, &pixels[i, 0]) >> 9] = 1

@@ -1,0 +1,220 @@
+"""Lloyd's algorithm on a histogram: seeds, passes, empty clusters, and the 8-bit palette.
+
+The arithmetic, with which a comparison of everything with everything agrees bit for bit:
+
+- Colours and centroids have integer coordinates (spaces.py). A colour belongs to the nearest
+  centroid, the first of equals.
+- A centroid moves to floor((2 S + W) / (2 W)), S the sum of weight times coordinate and W the
+  sum of weights: the mean, a half rounded upwards.
+- Empty clusters are refilled before any move. While a cluster is empty: the first empty
+  cluster's centroid goes to the colour with the largest cost, min(weight, 2^33 - 1) times
+  squared distance to its centroid, the first of equals in the histogram's order; then every
+  colour is assigned afresh. If the largest cost is 0 every colour is met exactly, and the
+  clusters that are still empty are dropped. Each refill lowers the inertia, so this ends.
+- The final centroids are rounded to 8-bit colours and put in display order; the same refilling
+  then makes all entries distinct and used.
+- Inertia is the sum of weight times squared distance, in units of (1/64)^2 of an 8-bit step.
+
+Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory
+28(2), 129-137.
+"""
+
+from itertools import islice
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c import spaces
+from kmeans_c._kernels import color_seeding
+from kmeans_c._kernels.filtering import Tree
+from kmeans_c.histogram import Histogram
+from kmeans_c.seeding import Draw
+from kmeans_c.threads import simd_level
+
+Centroids = NDArray[np.int32]
+Colors = NDArray[np.uint8]
+Sums = NDArray[np.int64]
+
+# Colours visited a kernel call: some 50 ms, so that Ctrl-C is seen in time.
+SLICE = 1 << 23
+
+# Below this many colours, or this many for each seed, all of them may become seeds.
+SEED_FROM_ALL = 4096
+SEED_FROM_ALL_TIMES = 4
+
+
+class Fit(NamedTuple):
+    """A histogram and a palette: what belongs to what, and how well.
+
+    Attributes
+    ----------
+    palette : (K, channels) array of uint8
+    owners : (n,) array of uint16
+        The entry of each colour of the histogram.
+    counts : (K,) array of int64
+        Pixels of each entry.
+    n_iter : int
+        Moves of the centroids.
+    inertia : int
+        In units of (1/64)^2 of an 8-bit step.
+    """
+
+    palette: Colors
+    owners: NDArray[np.uint16]
+    counts: NDArray[np.int64]
+    n_iter: int
+    inertia: int
+
+
+def fit(
+    histogram: Histogram, K: int, ITERS: int | None, *, init: str, draw: Draw, n_threads: int
+) -> Fit:
+    """Reduce a histogram to min(K, distinct) colours.
+
+    Parameters
+    ----------
+    histogram : Histogram
+        Not empty.
+    K : int
+        1 to 65,536.
+    ITERS : int or None
+        Moves of the centroids, at most; None: until none moves.
+    init : {"k-means++", "random"}
+        How the first centroids are drawn.
+    draw : Draw
+    n_threads : int
+    """
+    if len(histogram) <= K:
+        return _lossless(histogram)
+    clusters = Clusters(histogram, n_threads)
+    # What is fully transparent keeps an entry of its own: no rounding may make it show.
+    clear = K > 1 and histogram.has_transparent
+    moving = Clusters(histogram.visible(), n_threads) if clear else clusters
+    centroids = moving.seeds(K - clear, init, draw)
+    centroids, n_iter = moving.iterate(centroids, ITERS)
+    palette = spaces.nearest_colors(centroids, histogram.channels)
+    if clear:
+        palette = np.concatenate([np.zeros((1, 4), np.uint8), palette])
+    return clusters.settled(palette)._replace(n_iter=n_iter)
+
+
+def assign(histogram: Histogram, palette: Colors, *, n_threads: int) -> Fit:
+    """Give each colour of a histogram to the nearest entry of a palette, which stays as it is."""
+    clusters = Clusters(histogram, n_threads)
+    return clusters.found(palette, clusters.assigned(palette))
+
+
+def display_order(palette: Colors) -> NDArray[np.intp]:
+    """The order in which entries stand: transparent first, then from dark to light.
+
+    A PNG's tRNS chunk is shortest so, and neighbouring indices are alike, which compresses best.
+    """
+    rgb = palette[:, :3].astype(np.int64)
+    luma = rgb @ ([299, 587, 114] if rgb.shape[1] == 3 else [1])
+    visible = palette[:, 3] > 0 if palette.shape[1] == 4 else np.ones(len(palette), bool)
+    return np.lexsort((*palette.T[::-1], luma, visible))
+
+
+def _lossless(histogram: Histogram) -> Fit:
+    order = display_order(histogram.colors)
+    owners = np.empty(len(order), np.uint16)
+    owners[order] = np.arange(len(order))
+    return Fit(histogram.colors[order], owners, histogram.counts[order], 0, 0)
+
+
+class Clusters:
+    """A histogram's colours as points, and exact Lloyd passes over them."""
+
+    def __init__(self, histogram: Histogram, n_threads: int) -> None:
+        self.colors = histogram.colors
+        self.weights = histogram.counts
+        self.points = spaces.coordinates(self.colors)
+        self.n_threads = n_threads
+        self.level = simd_level()
+        self.tree = Tree(histogram.keys, self.points, self.weights, self.n_threads, self.level)
+
+    def seeds(self, K: int, init: str, draw: Draw) -> Centroids:
+        """Draw K centroids among the colours: by their weight, or by k-means++.
+
+        Of many colours k-means++ sees the means of the tree's leaves: nobody can tell the results
+        apart, and it takes a sixtieth of the time.
+        """
+        points, weights = self.points, self.weights
+        if init == "random":
+            chosen = np.array(list(islice(draw.distinct(len(weights), weights), K)))
+        else:
+            if len(weights) > max(SEED_FROM_ALL, SEED_FROM_ALL_TIMES * K):
+                n = self.tree.n_leaves()
+                points, weights = np.empty((len(points), n), np.int32), np.empty(n, np.int64)
+                self.tree.leaf_means(points, weights)
+            shift = max(0, int(weights.sum()).bit_length() - 32)
+            weights = np.maximum(weights >> shift, 1)
+            chosen = np.zeros(K, np.int64)
+            least = np.empty(len(weights), np.int32)
+            color_seeding.plus_plus(points, weights, least, chosen, draw.word(), self.level)
+        return np.ascontiguousarray(points[:, chosen].T)
+
+    def iterate(self, centroids: Centroids, ITERS: int | None) -> tuple[Centroids, int]:
+        """Move the centroids up to ITERS times; return them and how many moves were made."""
+        done, converged = 0, False
+        centroids = centroids.copy()
+        sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
+        slice_ = max(1, SLICE // len(self.weights))
+        while not converged and (ITERS is None or done < ITERS):
+            passes = slice_ if ITERS is None else min(slice_, ITERS - done)
+            moves, state = self.tree.iterate(centroids, sums, passes, self.n_threads, self.level)
+            done += moves
+            converged = state == 1
+            if state == 2:
+                centroids, sums = self.refilled(centroids)
+        return centroids, done
+
+    def refilled(self, centroids: Centroids) -> tuple[Centroids, Sums]:
+        """Assign every colour, refill or drop empty clusters; return centroids and sums."""
+        while True:
+            sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
+            self.tree.assign(centroids, sums, self.n_threads, self.level)
+            empty = np.flatnonzero(sums[:, -1] == 0)
+            if len(empty) == 0:
+                return centroids, sums
+            worst, cost = self.tree.worst()
+            if cost == 0:
+                centroids = np.delete(centroids, empty, axis=0)
+            else:
+                centroids[empty[0]] = self.points[:, worst]
+
+    def settled(self, palette: Colors) -> Fit:
+        """Order a palette and refill it until all its entries are distinct and used."""
+        while True:
+            palette = palette[display_order(palette)]
+            sums = self.assigned(palette)
+            empty = np.flatnonzero(sums[:, -1] == 0)
+            if len(empty) == 0:
+                return self.found(palette, sums)
+            worst, cost = self.tree.worst()
+            if cost == 0:
+                palette = np.delete(palette, empty, axis=0)
+            else:
+                palette[empty[0]] = self.colors[worst]
+
+    def assigned(self, palette: Colors) -> Sums:
+        """Assign every colour to an entry; return for each the sums of coordinates and weights."""
+        centroids = np.ascontiguousarray(spaces.coordinates(palette)[:, : len(palette)].T)
+        sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
+        self.tree.assign(centroids, sums, self.n_threads, self.level)
+        return sums
+
+    def found(self, palette: Colors, sums: Sums) -> Fit:
+        """Tell what the last assignment was."""
+        owners = np.empty(len(self.weights), np.uint16)
+        self.tree.labels(owners)
+        return Fit(palette, owners, sums[:, -1].copy(), 0, self.inertia(palette, sums))
+
+    def inertia(self, palette: NDArray[np.uint8], sums: Sums) -> int:
+        """Return the sum of weight times squared distance to the owner, exactly."""
+        total = self.tree.squares()
+        entries = spaces.coordinates(palette)[:, : len(palette)].T.tolist()
+        for c, (*s, w) in zip(entries, sums.tolist(), strict=True):
+            total += w * sum(v * v for v in c) - 2 * sum(v * t for v, t in zip(c, s, strict=True))
+        return total

@@ -1,0 +1,196 @@
+"""Pixels to palette indices: each to its nearest entry, the first of equals."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c import spaces, threads
+from kmeans_c._kernels import mapping as kernel
+from kmeans_c._kernels.histogram import make_keys
+from kmeans_c.histogram import Histogram
+
+Pixels = NDArray[np.uint8]
+Indices = NDArray[Any]
+
+# Up to this many entries, by SIMD level, comparing a pixel with all of them is faster than two
+# look-ups; and up to
+# this many comparisons in all it is faster than making the table (benchmarks/bench_stages.py).
+COMPARE_K = (4, 12, 24)
+COMPARE_ALL = 1 << 23
+
+CELLS = 1 << 15
+RUN = 1024
+SAMPLE = 16
+SLICE = 1 << 22
+UNKNOWN = 3
+
+
+def map_counted(
+    pixels: Pixels, histogram: Histogram, palette: Pixels, owners: Indices, *, n_threads: int
+) -> Indices:
+    """Return the index of every pixel's entry, where a histogram has counted all of the pixels.
+
+    Parameters
+    ----------
+    pixels : uint8 array (..., channels)
+    histogram : Histogram
+        Of these pixels, and perhaps others.
+    palette : uint8 array (K, channels)
+    owners : integer array
+        The entry of each of the histogram's colours.
+    n_threads : int
+    """
+    mapper = PaletteMap(palette)
+    if mapper.channels == 4 and len(palette) == len(histogram):
+        # All colours are kept, also those that are too faint to lie in different places.
+        return mapper.look_up_exactly(pixels, histogram, owners)
+    if mapper.channels == 3 and not mapper.compares(pixels.size // 3):
+        mapper.learn(histogram, owners)
+    return mapper.map(pixels, n_threads=n_threads)
+
+
+class PaletteMap:
+    """The nearest entry of one palette for every colour, worked out as colours are met.
+
+    Distances are those of the working space (spaces.py). Not safe for use by two threads at once.
+
+    Parameters
+    ----------
+    colors : uint8 array (K, channels)
+        1 to 65,536 entries of 1, 3 or 4 channels.
+    """
+
+    def __init__(self, colors: NDArray[np.uint8]) -> None:
+        self.channels = colors.shape[1]
+        self.K = len(colors)
+        self.dtype = np.dtype(np.uint8 if self.K <= 256 else np.uint16)
+        planes = spaces.coordinates(colors)
+        self.entries = np.ascontiguousarray(planes[:, : self.K].T)
+        self.colors = colors
+        self.table: tuple[NDArray[np.uint32], Indices] | None = None
+        self.learnt = False
+
+    def map(self, pixels: Pixels, *, n_threads: int | None = None) -> Indices:
+        """Return the index of the nearest entry for every pixel.
+
+        Parameters
+        ----------
+        pixels : uint8 array (..., channels)
+            C-contiguous; anything else is copied first.
+        n_threads : int, optional
+
+        Returns
+        -------
+        uint8 or, for more than 256 entries, uint16 array (...)
+        """
+        flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
+        indices = np.empty(len(flat), self.dtype)
+        if self.channels == 1:
+            self._take(flat, indices)
+        elif self.channels == 4:
+            self._map_alpha(flat, indices, threads.thread_count(n_threads))
+        elif self.compares(len(flat)):
+            self._compare(flat, indices, threads.thread_count(n_threads))
+        else:
+            self._look_up(flat, indices, threads.thread_count(n_threads))
+        return indices.reshape(pixels.shape[:-1])
+
+    def compares(self, n_pixels: int) -> bool:
+        """Whether so many RGB pixels are compared with all entries, and no table is used."""
+        return COMPARE_K[threads.simd_level()] >= self.K or n_pixels * self.K <= COMPARE_ALL
+
+    def learn(self, histogram: Histogram, owners: NDArray[np.uint16]) -> None:
+        """Take over what a clustering knows: the owner of each of the histogram's RGB colours.
+
+        From then on only images whose colours are all in the histogram may be mapped.
+        """
+        upper, lower = self._table()
+        upper[:] = UNKNOWN
+        self.learnt = True
+        kernel.own_colors(histogram.keys, owners, padded(self.K), upper, lower)
+
+    def look_up_exactly(self, pixels: Pixels, histogram: Histogram, owners: Indices) -> Indices:
+        """Return the owner of every pixel's colour, all of which are in the histogram."""
+        flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
+        indices = np.empty(len(flat), self.dtype)
+        for start in range(0, len(flat), SLICE):
+            piece = flat[start : start + SLICE]
+            keys = np.empty(len(piece), np.uint32)
+            make_keys(piece, keys)
+            indices[start : start + SLICE] = owners[np.searchsorted(histogram.keys, keys)]
+        return indices.reshape(pixels.shape[:-1])
+
+    def _table(self) -> tuple[NDArray[np.uint32], Indices]:
+        if self.table is None:
+            # 16 or 32 MiB of address space: memory only where cells are known.
+            lower = np.empty(padded(self.K) + (1 << 24), self.dtype)
+            lower[: self.K] = np.arange(self.K)
+            self.table = np.full(CELLS, UNKNOWN, np.uint32), lower
+        return self.table
+
+    def _take(self, pixels: Pixels, indices: Indices) -> None:
+        every = np.arange(256)[:, np.newaxis]
+        table = abs(every - self.colors[:, 0].astype(int)).argmin(axis=1).astype(self.dtype)
+        for start in range(0, len(pixels), SLICE):
+            stop = start + SLICE
+            kernel.take_grey(pixels[start:stop, 0], table, indices[start:stop])
+
+    def _compare(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
+        entries = np.zeros((self.K + 3 & ~3, 4), np.float32)
+        entries[:, 3] = 1e30
+        entries[: self.K, :3] = 2 * self.colors.astype(np.float32)
+        entries[: self.K, 3] = (self.colors.astype(np.int32) ** 2).sum(axis=1)
+        size = max(RUN, (1 << 26) // len(entries) * n_threads)
+        for start in range(0, len(pixels), size):
+            stop = start + size
+            kernel.compare_rgb(
+                pixels[start:stop], entries, indices[start:stop], n_threads, threads.simd_level()
+            )
+
+    def _look_up(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
+        upper, lower = self._table()
+        if not self.learnt:
+            # Most of the cells at once, from a sample; then slice by slice those that it missed.
+            self._want(pixels, np.ones(-(-len(pixels) // RUN), np.uint8), SAMPLE, n_threads)
+        for start in range(0, len(pixels), SLICE):
+            piece, out = pixels[start : start + SLICE], indices[start : start + SLICE]
+            missed = np.ones(-(-len(piece) // RUN), np.uint8)
+            kernel.look_up(piece, upper, lower, out, missed, n_threads)
+            if missed.any():
+                self._want(piece, missed, 1, n_threads)
+                kernel.look_up(piece, upper, lower, out, missed, n_threads)
+
+    def _want(self, pixels: Pixels, missed: NDArray[np.uint8], step: int, n_threads: int) -> None:
+        wanted = np.zeros(CELLS, np.uint8)
+        kernel.want_cells(pixels, missed, wanted, step)
+        self._own_cells(wanted, 0, n_threads)
+
+    def _own_cells(self, wanted: NDArray[np.uint8], fourth: int, n_threads: int) -> None:
+        upper, lower = self._table()
+        kernel.own_cells(
+            self.entries, wanted, upper, lower, fourth, n_threads, threads.simd_level()
+        )
+
+    def _map_alpha(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
+        corners = spaces.coordinates(np.array([[0, 0, 0, 0], [0, 0, 0, 255]], np.uint8))
+        distances = ((self.entries.astype(np.int64) - corners[:, 0]) ** 2).sum(axis=1)
+        clear, opaque = int(distances.argmin()), int(corners[3, 1])
+        level = threads.simd_level()
+        small = len(pixels) * self.K <= COMPARE_ALL
+        size = max(RUN, min(SLICE, (1 << 26) // self.K))
+        for start in range(0, len(pixels), size):
+            piece, out = pixels[start : start + size], indices[start : start + size]
+            kernel.own_alpha(piece, self.entries, clear, out, small, level)
+            if not small:
+                upper, lower = self._table()
+                if kernel.look_up_opaque(piece, upper, lower, out):
+                    wanted = np.zeros(CELLS, np.uint8)
+                    kernel.want_opaque(piece, wanted)
+                    self._own_cells(wanted, opaque, n_threads)
+                    kernel.look_up_opaque(piece, upper, lower, out)
+
+
+def padded(K: int) -> int:
+    """Where the cells begin in the table's lower level: the kernels' lists hold whole vectors."""
+    return (K + 15) // 16 * 16

@@ -1,0 +1,195 @@
+"""A palette: distinct colours, fitted to a histogram or given, and what pixels become with it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kmeans_c.checks import check_choice, check_int
+from kmeans_c.clustering import fit
+from kmeans_c.histogram import Histogram
+from kmeans_c.images import as_pixels
+from kmeans_c.mapping import PaletteMap
+from kmeans_c.seeding import INITS, Draw
+from kmeans_c.threads import thread_count
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+MAX_ENTRIES = 1 << 16
+
+
+class Palette:
+    """From 1 to 65,536 distinct colours, in an order that stays.
+
+    Parameters
+    ----------
+    colors : (n, 3) or (n, 4) array_like of integers 0..255, or Palette
+        RGB or RGBA. A fully transparent colour is (0, 0, 0, 0), whatever it hides.
+    counts : (n,) array_like of integers, optional
+        Pixels of each colour where it was fitted.
+
+    Attributes
+    ----------
+    colors : (n, 3) or (n, 4) array of uint8
+        Read-only.
+    counts : (n,) array of int64, or None
+        Read-only.
+
+    Raises
+    ------
+    TypeError
+        If `colors` or `counts` are not integers.
+    ValueError
+        If there is no colour, a number is out of range, or two colours are the same.
+    """
+
+    __slots__ = ("colors", "counts")
+
+    colors: NDArray[np.uint8]
+    counts: NDArray[np.int64] | None
+
+    def __init__(self, colors: ArrayLike | Palette, counts: ArrayLike | None = None) -> None:
+        if isinstance(colors, Palette) and counts is None:
+            counts = colors.counts
+        self.colors = _as_colors(colors)
+        self.counts = None if counts is None else _as_counts(counts, len(self.colors))
+
+    @classmethod
+    def fit(
+        cls,
+        histogram: Histogram,
+        K: int = 16,
+        ITERS: int | None = 10,
+        *,
+        init: str = "k-means++",
+        seed: int | np.random.Generator | None = 0,
+        n_threads: int | None = None,
+    ) -> Palette:
+        """Find min(K, distinct) colours for a histogram, by k-means as `quantize` does.
+
+        Parameters
+        ----------
+        histogram : Histogram
+            Of one image, or of all that shall share the palette; not empty.
+        K : int
+            1..65536.
+        ITERS : int or None
+            Rounds of Lloyd's algorithm, 0 or more; None: until nothing changes.
+        init, seed, n_threads
+            As for `quantize`.
+
+        Returns
+        -------
+        Palette
+            Transparent first, then from dark to light, with `counts`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind, or impossible.
+        """
+        if not isinstance(histogram, Histogram):
+            kind = type(histogram).__name__
+            raise TypeError(f"histogram: expected a Histogram, got {kind}")
+        if len(histogram) == 0:
+            raise ValueError("histogram: expected at least one colour, got none")
+        found = fit(
+            histogram,
+            check_int("K", K, 1, MAX_ENTRIES),
+            None if ITERS is None else check_int("ITERS", ITERS, 0),
+            init=check_choice("init", init, INITS),
+            draw=Draw(seed),
+            n_threads=thread_count(n_threads),
+        )
+        return cls(in_rgb(found.palette), found.counts)
+
+    def map(self, image: Any, *, n_threads: int | None = None) -> NDArray[Any]:
+        """Find the nearest entry for each pixel.
+
+        Parameters
+        ----------
+        image : path, binary file object, PIL.Image.Image or array of uint8
+            As for `quantize`.
+        n_threads : int, optional
+            The result does not depend on it.
+
+        Returns
+        -------
+        (H, W) array of uint8, or of uint16 if there are more than 256 entries
+            Ties go to the lowest index. Distances are those of `quantize`.
+        """
+        pixels, colors = alike(as_pixels(image), self.colors)
+        return PaletteMap(colors).map(pixels, n_threads=thread_count(n_threads))
+
+    def __len__(self) -> int:
+        return len(self.colors)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Palette):
+            return NotImplemented
+        return bool(np.array_equal(self.colors, other.colors))
+
+    def __hash__(self) -> int:
+        return hash((self.colors.shape, self.colors.tobytes()))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.colors, dtype=dtype, copy=copy)
+
+    def __repr__(self) -> str:
+        shown = " ".join("#" + bytes(color).hex() for color in self.colors[:4])
+        return f"<Palette: {len(self)} colours, {shown}{' ...' if len(self) > 4 else ''}>"
+
+
+def in_rgb(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Colours of a grey histogram as RGB; others as they are."""
+    return np.repeat(colors, 3, axis=1) if colors.shape[1] == 1 else colors
+
+
+def alike(
+    pixels: NDArray[np.uint8], colors: NDArray[np.uint8]
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Pixels (H, W, C) and colours (n, C) with the same channels: what is missing is opaque."""
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
+    if pixels.shape[2] == colors.shape[1]:
+        return pixels, colors
+    if colors.shape[1] == 3:
+        return pixels, _opaque(colors)
+    return _opaque(pixels), colors
+
+
+def _opaque(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    alpha = np.full((*rgb.shape[:-1], 1), 255, np.uint8)
+    return np.concatenate([rgb, alpha], axis=-1)
+
+
+def _as_colors(colors: ArrayLike | Palette) -> NDArray[np.uint8]:
+    array = np.array(colors)
+    if array.size and array.dtype.kind not in "ui":
+        raise TypeError(f"palette: expected integers, got dtype {array.dtype}")
+    if array.ndim != 2 or array.shape[1] not in (3, 4):
+        raise ValueError(f"palette: expected shape (n, 3) or (n, 4), got {array.shape}")
+    if not 1 <= len(array) <= MAX_ENTRIES:
+        raise ValueError(f"palette: expected 1..{MAX_ENTRIES} colours, got {len(array)}")
+    if array.min() < 0 or array.max() > 255:
+        raise ValueError(f"palette: expected 0..255, got {array.min()}..{array.max()}")
+    array = array.astype(np.uint8)
+    if array.shape[1] == 4:
+        array[array[:, 3] == 0] = 0
+    if len(np.unique(array, axis=0)) < len(array):
+        raise ValueError("palette: expected distinct colours, got some twice")
+    array.flags.writeable = False
+    return array
+
+
+def _as_counts(counts: ArrayLike, n: int) -> NDArray[np.int64]:
+    array = np.array(counts)
+    if array.dtype.kind not in "ui":
+        raise TypeError(f"counts: expected integers, got dtype {array.dtype}")
+    if array.shape != (n,) or array.min() < 0:
+        raise ValueError(f"counts: expected {n} numbers of at least 0")
+    array = array.astype(np.int64)
+    array.flags.writeable = False
+    return array
