@@ -17,8 +17,8 @@ MAX_K = 1 << 24
 
 # Beyond these magnitudes the squares of float32 and float64 leave their range,
 # below their inverse they vanish.
-_WIDEST_FLOAT32 = 1e15
-_WIDEST_FLOAT64 = 1e150
+WIDEST_FLOAT32 = 1e15
+WIDEST_FLOAT64 = 1e150
 
 
 def check_int(name: str, value: object, low: int, high: int | None = None) -> int:
@@ -52,14 +52,12 @@ def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
     float16 becomes float32. The result shares memory with `X` where it already has that form, and
     is only read.
     """
-    if isinstance(X, np.ma.MaskedArray):
-        raise TypeError(f"{name}: masked arrays are not supported: fill or compress it first")
-    array = np.asarray(X)
+    array = _as_array(name, X)
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind not in "uif":
         raise TypeError(f"{name}: expected integers or floats, got dtype {array.dtype}")
     if array.ndim != 2:
-        raise ValueError(f"{name}: expected shape (N, D), got {array.shape}")
+        raise ValueError(f"{name}: expected shape (rows, columns), got {array.shape}")
     if array.size == 0:
         raise ValueError(
             f"{name}: expected at least one row and one column, got shape {array.shape}"
@@ -69,14 +67,15 @@ def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
         dtype = np.uint8
     elif kind == "f" and size <= 4:
         dtype = np.float32
-    points = np.ascontiguousarray(array, dtype=dtype)
+    with np.errstate(over="ignore"):  # a long double beyond float64 is refused as infinite
+        points = np.ascontiguousarray(array, dtype=dtype)
     if kind == "f":
         peak = largest(points)
         if not np.isfinite(peak):
             raise ValueError(f"{name}: contains NaN or infinity")
-        if dtype is np.float32 and peak != 0 and not 1 / _WIDEST_FLOAT32 < peak < _WIDEST_FLOAT32:
+        if dtype is np.float32 and peak != 0 and not 1 / WIDEST_FLOAT32 < peak < WIDEST_FLOAT32:
             points = points.astype(np.float64)
-        if peak > _WIDEST_FLOAT64:
+        if peak > WIDEST_FLOAT64:
             raise ValueError(f"{name}: expected magnitudes up to 1e150, got {peak:g}")
     return points
 
@@ -92,7 +91,7 @@ def as_centroids(name: str, centroids: ArrayLike, columns: int) -> NDArray[np.fl
 
 def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.int32]:
     """(N,) centroid indices in 0..K-1, as a private copy: nobody can change them once checked."""
-    array = np.array(indices)
+    array = _as_array(name, indices).copy()
     if array.dtype.kind not in "ui":
         raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
     if array.shape != (rows,):
@@ -101,6 +100,15 @@ def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.i
     if low < 0 or high >= K:
         raise ValueError(f"{name}: expected 0..{K - 1}, got {low if low < 0 else high}")
     return array.astype(np.int32)
+
+
+def _as_array(name: str, data: ArrayLike) -> NDArray[Any]:
+    if isinstance(data, np.ma.MaskedArray):
+        raise TypeError(f"{name}: masked arrays are not supported: fill or compress it first")
+    try:
+        return np.asarray(data)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name}: {error}") from None
 
 
 def largest(points: NDArray[Any]) -> float:

@@ -8,7 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import MAX_K, as_centroids, as_indices, as_points, check_choice, check_int
+from kmeans_c.checks import (
+    MAX_K,
+    WIDEST_FLOAT32,
+    as_centroids,
+    as_indices,
+    as_points,
+    check_choice,
+    check_int,
+    largest,
+)
 from kmeans_c.lloyd import Points, lloyd, means
 from kmeans_c.seeding import INITS, Draw, seed_rows
 from kmeans_c.threads import thread_count
@@ -57,9 +66,7 @@ def initialize_centroids(
        SODA '07.
     """
     points = as_points("X", X)
-    K = check_int("K", K, 1, MAX_K)
-    if len(points) < K:
-        raise ValueError(f"K: expected 1..{len(points)}, the rows of X, got {K}")
+    K = check_int("K", K, 1, min(len(points), MAX_K))
     check_choice("init", init, INITS)
     rows = seed_rows(points, K, init, Draw(seed), n_threads=thread_count(n_threads))
     return points[rows].astype(_centroid_dtype(X))
@@ -93,13 +100,14 @@ def get_centroid_indices(
 
     Notes
     -----
-    Distances are compared in float32 for uint8, float16 and float32 points, else in float64, after
-    a shift of the origin that keeps points far from zero apart. For uint8 points and whole
-    centroids in 0..255, of up to 256 coordinates, that is exact. Every SIMD level and every number
-    of threads gives the same bytes.
+    Distances are computed in float32 for uint8, float16 and float32 points, else in float64. For up
+    to four coordinates they are sums of squared differences. For more, |c|^2 - 2 x.c is compared,
+    with the origin among the points: two centroids may be confused if their distances differ by
+    less than the precision of the squared extent of the data. For uint8 points and whole centroids
+    in 0..255, of up to 64 coordinates, the result is exact. Every SIMD level and every number of
+    threads gives the same bytes.
     """
-    points = as_points("X", X)
-    table = as_centroids("centroids", centroids, points.shape[1])
+    points, table = _alike(as_points("X", X), centroids)
     return Points(points, thread_count(n_threads)).nearest(table)
 
 
@@ -139,9 +147,7 @@ def get_centroid_values(
     depends on N, K and D alone, so that every number of threads gives the same bytes.
     """
     points = as_points("X", X)
-    K = check_int("K", K, 1, MAX_K)
-    if len(points) < K:
-        raise ValueError(f"K: expected 1..{len(points)}, the rows of X, got {K}")
+    K = check_int("K", K, 1, min(len(points), MAX_K))
     labels = as_indices("indices", indices, len(points), K)
     ready = Points(points, thread_count(n_threads))
     return means(ready, ready.totals(labels, K)).astype(_centroid_dtype(X))
@@ -182,8 +188,7 @@ def apply_k_means(
     .. [1] Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Trans. Information Theory
        28(2), 129-137.
     """
-    points = as_points("X", X)
-    table = as_centroids("centroids", centroids, points.shape[1])
+    points, table = _alike(as_points("X", X), centroids)
     if len(points) < len(table):
         raise ValueError(
             f"centroids: expected at most {len(points)}, the rows of X, got {len(table)}"
@@ -192,6 +197,14 @@ def apply_k_means(
     ready = Points(points, thread_count(n_threads))
     table, _ = lloyd(ready, table, ITERS)
     return table.astype(_centroid_dtype(X)), ready.nearest(table)
+
+
+def _alike(points: NDArray[Any], centroids: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Check the centroids; points whose own arithmetic would not hold them become float64."""
+    table = as_centroids("centroids", centroids, points.shape[1])
+    if points.dtype != np.float64 and largest(table) > WIDEST_FLOAT32:
+        points = points.astype(np.float64)
+    return points, table
 
 
 def _centroid_dtype(X: ArrayLike) -> Any:

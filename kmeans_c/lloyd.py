@@ -17,7 +17,10 @@ from kmeans_c.threads import simd_level, team
 SEGMENTS = 64
 SEGMENT_POINTS = 2048  # below this a segment costs more than it saves
 SUMS_BYTES = 1 << 26  # what the segments' sums may take together
-BLOCK = 256  # the kernels' block: slices start at multiples of it
+BLOCK = 256  # the kernels' block: segments start at multiples of it
+NARROW = 64  # their block for more than WIDE coordinates; the least that a slice can be
+WIDE = 32
+PLANAR = 4  # coordinates up to which they compare distances themselves
 SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a thread
 LANED_SUMS = 512  # sums whose four lanes take 16 KiB: half of a first-level cache
 SHARE = 1 << 22  # multiply-adds that are worth a thread: some 200 us
@@ -47,14 +50,11 @@ class Points:
         self.level = simd_level()
         self.real: Any = np.float64 if X.dtype == np.float64 else np.float32
         self.total: Any = np.int64 if X.dtype == np.uint8 else np.float64
-        if X.dtype == np.uint8:
-            # With whole centroids every score is then a whole number that float32 holds exactly.
-            self.offset = np.full(X.shape[1], 128.0)
-        else:
-            # Any point near the others will do;
-            # a median of a few rows is not drawn away by outliers.
-            rows = X[:: max(1, len(X) // 64)].astype(np.float64)
-            self.offset = np.median(rows, axis=0).astype(self.real).astype(np.float64)
+        # Any point near the others will do; a median of a few rows is not drawn away by outliers,
+        # and whole numbers stay whole.
+        rows = X[:: max(1, len(X) // 64)].astype(np.float64)
+        middle = np.median(rows, axis=0)
+        self.offset = np.floor(middle) if X.dtype == np.uint8 else middle
 
     def nearest(self, centroids: NDArray[np.float64]) -> NDArray[np.int32]:
         """The index of each point's nearest centroid; ties go to the lowest index."""
@@ -72,8 +72,10 @@ class Points:
 
     def _table(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
         K, D = centroids.shape
-        table = np.empty((-(-K // 4), (D if D <= 4 else -(-D // 4) * 4) + 1, 4), self.real)
-        kernels.pack(np.ascontiguousarray(centroids), self.offset, table)
+        rows = D if D <= PLANAR else _up(D, 4) + 1
+        table = np.empty((_up(K, 4) // 4, rows, 4), self.real)
+        offset = self.offset.astype(self.real).astype(np.float64)
+        kernels.pack(np.ascontiguousarray(centroids), offset, table)
         return table
 
     def _totals(
@@ -101,7 +103,8 @@ class Points:
         segments = _segments(N, 0) if sums is None else len(sums)
         length = _up(-(-N // segments), BLOCK)
         n_threads = team(min(self.n_threads, segments), N * K * (D + 2), SHARE)
-        scratch = np.empty((n_threads, (_up(D, 4) + 6) * BLOCK), self.real)
+        width = NARROW if D > WIDE else BLOCK
+        scratch = np.empty((n_threads, (_up(D, 4) + 6) * width), self.real)
         offset = self.offset.astype(self.real)
         for first, last, start, stop in _slices(segments, length, SLICE // (K * (D + 2))):
             kernels.assign(
@@ -193,8 +196,9 @@ def _segments(N: int, row_bytes: int) -> int:
 
 def _slices(segments: int, length: int, points: int) -> Iterator[tuple[int, int, int, int]]:
     """Cut the work into (first segment, last segment, start, stop) of about `points` points."""
-    together = max(1, min(segments, points // BLOCK))
-    step = max(BLOCK, points // together // BLOCK * BLOCK)
+    together = max(1, min(segments, points // NARROW))
+    step = max(NARROW, points // together)
+    step -= step % (BLOCK if step >= BLOCK else NARROW)
     for first in range(0, segments, together):
         for start in range(0, length, step):
             yield first, min(first + together, segments), start, min(start + step, length)

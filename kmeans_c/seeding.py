@@ -17,6 +17,7 @@ INITS = ("random", "k-means++")
 
 REDRAWS = 32  # draws a centroid before rows of equal content are accepted
 SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
+SLICE = 1 << 24  # coordinates between two looks at the signals: some 20 ms
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
 
 
@@ -41,11 +42,14 @@ class Draw:
 
     def __init__(self, seed: int | np.random.Generator | None) -> None:
         if isinstance(seed, np.random.Generator):
-            self._bits: Any = seed.bit_generator
-        elif seed is None or (isinstance(seed, int | np.integer) and not isinstance(seed, bool)):
-            if seed is not None and seed < 0:
+            # Its bit generator may give 32 bits at a time; 16 bytes of it start one that gives 64.
+            seed = int.from_bytes(seed.bytes(16), "little")
+        if seed is None:
+            self._bits: Any = np.random.PCG64()
+        elif isinstance(seed, int | np.integer) and not isinstance(seed, bool):
+            if seed < 0:
                 raise ValueError(f"seed: expected at least 0, got {seed}")
-            self._bits = np.random.PCG64(None if seed is None else int(seed))
+            self._bits = np.random.PCG64(int(seed))
         else:
             kind = type(seed).__name__
             raise TypeError(f"seed: expected an integer, a numpy Generator or None, got {kind}")
@@ -136,9 +140,12 @@ def _plus_plus(
     distance = np.full(len(X), np.inf)
     parts = np.empty(-(-len(X) // PART))
     n_threads = team(n_threads, X.size, SHARE)
+    together = max(1, SLICE // (PART * X.shape[1]))
     chosen = [next(draw.distinct(len(X), weights))]
     while len(chosen) < K:
-        kernels.closer(X, chosen[-1], weights, distance, parts, PART, n_threads)
+        for first in range(0, len(parts), together):
+            last = min(first + together, len(parts))
+            kernels.closer(X, chosen[-1], weights, distance, parts, PART, first, last, n_threads)
         totals = np.cumsum(parts)
         mark = draw.uniform() * totals[-1]
         part = _find(totals, mark)

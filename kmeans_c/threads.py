@@ -2,7 +2,10 @@
 
 import operator
 import os
+import re
+import sys
 import threading
+import time
 from functools import cache
 from pathlib import Path
 
@@ -15,8 +18,18 @@ SIMD_VARIABLE = "KMEANS_C_SIMD"
 # and no machine gains beyond it.
 MAX_THREADS = 64
 
-_startable = 1  # threads that this process is known to be able to start
-_startable_lock = threading.Lock()
+CHECK_SECONDS = 1.0
+
+
+class _Team(threading.local):
+    """What is known of the OpenMP team of one Python thread."""
+
+    size = 1
+    checked = 0.0  # when so many threads could last be started
+
+
+_team = _Team()
+_trying = threading.Lock()
 
 
 def thread_count(n_threads: int | None = None) -> int:
@@ -44,11 +57,13 @@ def thread_count(n_threads: int | None = None) -> int:
     if n_threads is None:
         wanted = min(machine.max_threads(), _affinity(), _quota())
     else:
+        kind = type(n_threads).__name__
         try:
             wanted = operator.index(n_threads)
         except TypeError:
-            kind = type(n_threads).__name__
             raise TypeError(f"n_threads: expected an integer or None, got {kind}") from None
+        if isinstance(n_threads, bool):
+            raise TypeError(f"n_threads: expected an integer or None, got {kind}")
         if wanted < 1:
             raise ValueError(f"n_threads: expected at least 1, got {wanted}")
     if not machine.has_openmp():
@@ -147,16 +162,23 @@ def _read(path: Path) -> str:
 def _start_at_most(wanted: int) -> int:
     """How many of `wanted` threads the system will start.
 
-    libgomp ends the process when it cannot start a thread, so the first use of a larger count
-    starts that many Python threads and lets them go again. They have the same default stack size
-    as libgomp's.
+    libgomp ends the process when it cannot start a thread. Each Python thread has a team of its
+    own, whose threads come and go with the numbers asked for. So before a team may grow, and again
+    after a second, as many Python threads with stacks of the same size are started and let go.
     """
-    global _startable  # noqa: PLW0603 - one fact about the process, learned once
-    if wanted <= _startable:
-        return wanted
-    with _startable_lock:
-        gate = threading.Event()
-        started: list[threading.Thread] = []
+    now = time.monotonic()
+    if wanted > 1 and (wanted > _team.size or now > _team.checked + CHECK_SECONDS):
+        wanted = _try(wanted)
+        _team.checked = now
+    _team.size = wanted
+    return wanted
+
+
+def _try(wanted: int) -> int:
+    gate = threading.Event()
+    started: list[threading.Thread] = []
+    with _trying:
+        before = threading.stack_size(_stack_size())
         try:
             for _ in range(wanted - 1):
                 thread = threading.Thread(target=gate.wait, daemon=True)
@@ -165,23 +187,37 @@ def _start_at_most(wanted: int) -> int:
         except (RuntimeError, MemoryError):
             return 1 + len(started)
         else:
-            _startable = max(_startable, wanted)
             return wanted
         finally:
+            threading.stack_size(before)
             gate.set()
             for thread in started:
                 thread.join()
 
 
+def _stack_size() -> int:
+    """Bytes that OMP_STACKSIZE gives an OpenMP thread; 0 is the system's default."""
+    text = os.environ.get("OMP_STACKSIZE") or os.environ.get("GOMP_STACKSIZE") or ""
+    found = re.fullmatch(r"\s*(\d+)\s*([bkmg]?)\s*", text.lower())
+    if not found:
+        return 0
+    size = int(found[1]) << {"b": 0, "": 10, "k": 10, "m": 20, "g": 30}[found[2]]
+    pages = -(-max(size, 1 << 15) // 4096)
+    return 4096 * pages if size < sys.maxsize // 2 else 0
+
+
+def _before_fork() -> None:
+    machine.release_threads()
+    _team.size = 1
+
+
 def _after_fork_in_child() -> None:
-    # The child has the parent's memory but one thread.
-    global _startable, _startable_lock  # noqa: PLW0603
-    _startable = 1
-    _startable_lock = threading.Lock()
+    global _trying  # noqa: PLW0603 - the parent's other threads may have held it
+    _trying = threading.Lock()
     _quota.cache_clear()
 
 
 if hasattr(os, "register_at_fork"):
     # libgomp's pool does not survive a fork: a child that uses it waits for ever. It is given back
     # before, and both sides start a new one when they next need it.
-    os.register_at_fork(before=machine.release_threads, after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_child=_after_fork_in_child)

@@ -91,6 +91,35 @@ def test_a_centroid_out_of_sight_changes_nothing(simd, rng):
     )
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_two_groups_far_apart_are_both_kept_apart(simd, dtype):
+    far = 1e5 if dtype == np.float32 else 1e9
+    X = np.concatenate([np.arange(100), far + np.arange(100)]).astype(dtype)[:, None]
+    assert kmeans_c.get_centroid_indices(X, X).tolist() == list(range(200))
+
+
+def test_a_long_scale_of_whole_numbers(simd):
+    X = np.arange(10000, dtype=np.float32)[:, None]
+    assert kmeans_c.get_centroid_indices(X, X[:3000]).tolist() == [*range(3000), *[2999] * 7000]
+
+
+@pytest.mark.parametrize("D", [64, 784])
+def test_bytes_of_zeros_and_ones(simd, rng, D):
+    X = rng.integers(0, 2, (600, D)).astype(np.uint8)
+    centroids = kmeans_c.get_centroid_values(X, np.arange(600) % 16, 16)
+    distances = ((X[:, None].astype(float) - centroids) ** 2).sum(axis=2)
+    got = distances[np.arange(600), kmeans_c.get_centroid_indices(X, centroids)]
+    assert (got <= distances.min(axis=1) * (1 + 1e-5)).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("D", [1, 5])
+def test_huge_centroids_are_compared_too(simd, dtype, D):
+    X = np.zeros((2, D), dtype)
+    centroids = np.full((2, D), [[2e30], [1e30]])
+    assert kmeans_c.get_centroid_indices(X, centroids).tolist() == [1, 1]
+
+
 @PROPERTY
 @given(
     X=npst.arrays(np.uint8, st.tuples(st.integers(1, 30), st.integers(1, 6))),
@@ -329,6 +358,17 @@ def test_a_generator_serves_as_seed_and_moves_on():
     assert first.tolist() != kmeans_c.initialize_centroids(X, 5, seed=generator).tolist()
     again = kmeans_c.initialize_centroids(X, 5, seed=np.random.default_rng(7))
     assert first.tolist() == again.tolist()
+
+
+@pytest.mark.parametrize("kind", [np.random.MT19937, np.random.Philox, np.random.SFC64])
+@pytest.mark.parametrize("init", ["random", "k-means++"])
+def test_generators_of_every_kind_draw_evenly(kind, init):
+    X = np.arange(10).reshape(-1, 1)
+    drawn = [
+        int(kmeans_c.initialize_centroids(X, 1, seed=np.random.Generator(kind(n)), init=init)[0, 0])
+        for n in range(60)
+    ]
+    assert len(set(drawn)) >= 8
 
 
 def test_plus_plus_does_not_depend_on_threads(rng):

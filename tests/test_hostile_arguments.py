@@ -63,6 +63,17 @@ def test_data_that_is_not_finite(call, dtype, bad, place):
         call(data)
 
 
+def test_long_doubles_beyond_float64(call):
+    if np.finfo(np.longdouble).max > 1e4000:
+        with pytest.raises(ValueError, match="^X: contains NaN or infinity"):
+            call((X + 1).astype(np.longdouble) * np.longdouble("1e4000"))
+
+
+def test_rows_of_different_lengths(call):
+    with pytest.raises(ValueError, match="^X: "):
+        call([[1.0, 2.0], [3.0]])
+
+
 def test_numbers_whose_squares_overflow(call):
     with pytest.raises(ValueError, match=r"^X: expected magnitudes up to 1e150, got 6e"):
         call((X + 1) * 1e160)
@@ -144,9 +155,7 @@ def test_k_of_the_wrong_kind(K):
 
 @pytest.mark.parametrize("K", [0, -1, -(2**31), 21, 2**31, 2**64])
 def test_impossible_k(K):
-    with pytest.raises(
-        ValueError, match=r"^K: expected 1\.\.(20|16777216)(, the rows of X)?, got "
-    ):
+    with pytest.raises(ValueError, match=r"^K: expected 1\.\.20, got "):
         kmeans_c.initialize_centroids(X, K)
     with pytest.raises(ValueError, match=r"^K: expected 1\.\."):
         kmeans_c.get_centroid_values(X, np.zeros(20, int), K)
@@ -167,7 +176,7 @@ def test_impossible_iters():
         kmeans_c.apply_k_means(X, C, -1)
 
 
-@pytest.mark.parametrize("n_threads", [2.0, "2", [1]])
+@pytest.mark.parametrize("n_threads", [2.0, "2", [1], True])
 def test_n_threads_of_the_wrong_kind(n_threads):
     with pytest.raises(TypeError, match=r"^n_threads: expected an integer or None, got "):
         kmeans_c.get_centroid_indices(X, C, n_threads=n_threads)
@@ -224,6 +233,7 @@ def test_more_centroids_than_points_can_be_looked_up():
     ("indices", "error", "message"),
     [
         (None, TypeError, "indices: expected integers, got dtype object"),
+        (np.ma.masked_less(LABELS, 2), TypeError, "indices: masked arrays are not supported"),
         (LABELS.astype(float), TypeError, "indices: expected integers, got dtype float64"),
         (LABELS[:19], ValueError, "indices: expected shape"),
         (LABELS[:, None], ValueError, "indices: expected shape"),

@@ -205,6 +205,45 @@ def test_fewer_threads_where_the_system_starts_no_more(tmp_path):
     assert output == "True True"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as on Linux")
+def test_fewer_threads_where_there_is_no_memory_for_their_stacks():
+    # The second call comes from another Python thread, with a team of its own, after memory is gone.
+    output = run(
+        WORK
+        + """
+    import atexit, resource, threading
+    atexit.register(print, "done")
+    expected = work(8)
+    size = next(line for line in open("/proc/self/status") if line.startswith("VmSize"))
+    limit = (int(size.split()[1]) + 64 * 1024) << 10
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    def again():
+        print(work(8) == expected)
+    thread = threading.Thread(target=again)
+    thread.start()
+    thread.join()
+    """
+    )
+    assert output == "True\ndone"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as on Linux")
+def test_the_stacks_that_openmp_is_told_to_make_are_reckoned_with():
+    output = run("import resource\nresource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))\n"
+        + textwrap.dedent(WORK) + "print(work(2) == work(1))",
+        env={**os.environ, "OMP_STACKSIZE": "1G", "OPENBLAS_NUM_THREADS": "1"})  # fmt: skip
+    assert output == "True"
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("", 0), ("512", 512 << 10), (" 2 M ", 2 << 20), ("1g", 1 << 30), ("7b", 1 << 15), ("x", 0), ("9" * 30, 0)],
+)  # fmt: skip
+def test_stack_sizes_are_read_as_openmp_reads_them(monkeypatch, text, size):
+    monkeypatch.setenv("OMP_STACKSIZE", text)
+    assert threads._stack_size() == size
+
+
 def test_import_starts_no_thread_and_pulls_in_nothing_heavy():
     output = run("""
     import sys, threading, numpy, PIL.Image

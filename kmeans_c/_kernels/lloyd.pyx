@@ -4,9 +4,10 @@
 """Lloyd's two steps on N points of D coordinates: nearest centroids, and the sums of each centroid.
 
 Points are walked in blocks; a block is turned into one plane a coordinate, and four centroids at a
-time are compared with all of its points. What is compared are scores, |c|^2 - 2 x.c, which order as
-the squared distances do and cost a third less. Coordinates are first taken relative to an `offset`
-near the points, or the two terms would cancel to nothing for points far from the origin.
+time are compared with all of its points. For up to four coordinates squared distances are compared.
+For more of them it is scores, |c|^2 - 2 x.c, which order as the distances do and cost a third less;
+coordinates are then taken relative to an `offset` near the points, or the two terms would cancel to
+nothing for points far from the origin.
 
 The points are cut into segments, at places that depend on N, K and D alone. A segment adds up its
 points in index order, in interleaved lanes, and all lanes are merged in index order: the sums
@@ -57,15 +58,15 @@ cdef km_body_void load(
 ) noexcept nogil:
     """IN n points, OUT planes. What stands behind the last point is stale and not read again."""
     cdef Py_ssize_t i, d
-    cdef real o0, o1, o2
     if D == 3:
-        o0 = offset[0]
-        o1 = offset[1]
-        o2 = offset[2]
         for i in range(n):
-            planes[i] = <real> x[3 * i] - o0
-            planes[width + i] = <real> x[3 * i + 1] - o1
-            planes[2 * width + i] = <real> x[3 * i + 2] - o2
+            planes[i] = <real> x[3 * i]
+            planes[width + i] = <real> x[3 * i + 1]
+            planes[2 * width + i] = <real> x[3 * i + 2]
+    elif D <= PLANAR:
+        for d in range(D):
+            for i in range(n):
+                planes[d * width + i] = <real> x[i * D + d]
     else:
         for d in range(D):
             for i in range(n):
@@ -78,35 +79,51 @@ cdef km_body_void planar(
 ) noexcept nogil:
     """IN planes and table, OUT label of each point. D is a constant here, up to PLANAR."""
     cdef Py_ssize_t g, i
-    cdef real k, y, s0, s1, s2, s3, b, c
+    cdef real k, y, e0, e1, e2, e3, s0, s1, s2, s3, b, c
     cdef const real* restrict t
     for g in range(groups):
-        t = table + g * 4 * (D + 1)
+        t = table + g * 4 * D
         k = <real> (4 * g)
         for i in range(BLOCK):
             y = x[i]
-            s0 = t[0] + y * t[4]
-            s1 = t[1] + y * t[5]
-            s2 = t[2] + y * t[6]
-            s3 = t[3] + y * t[7]
+            e0 = y - t[0]
+            e1 = y - t[1]
+            e2 = y - t[2]
+            e3 = y - t[3]
+            s0 = e0 * e0
+            s1 = e1 * e1
+            s2 = e2 * e2
+            s3 = e3 * e3
             if D > 1:
                 y = x[BLOCK + i]
-                s0 = s0 + y * t[8]
-                s1 = s1 + y * t[9]
-                s2 = s2 + y * t[10]
-                s3 = s3 + y * t[11]
+                e0 = y - t[4]
+                e1 = y - t[5]
+                e2 = y - t[6]
+                e3 = y - t[7]
+                s0 = s0 + e0 * e0
+                s1 = s1 + e1 * e1
+                s2 = s2 + e2 * e2
+                s3 = s3 + e3 * e3
             if D > 2:
                 y = x[2 * BLOCK + i]
-                s0 = s0 + y * t[12]
-                s1 = s1 + y * t[13]
-                s2 = s2 + y * t[14]
-                s3 = s3 + y * t[15]
+                e0 = y - t[8]
+                e1 = y - t[9]
+                e2 = y - t[10]
+                e3 = y - t[11]
+                s0 = s0 + e0 * e0
+                s1 = s1 + e1 * e1
+                s2 = s2 + e2 * e2
+                s3 = s3 + e3 * e3
             if D > 3:
                 y = x[3 * BLOCK + i]
-                s0 = s0 + y * t[16]
-                s1 = s1 + y * t[17]
-                s2 = s2 + y * t[18]
-                s3 = s3 + y * t[19]
+                e0 = y - t[12]
+                e1 = y - t[13]
+                e2 = y - t[14]
+                e3 = y - t[15]
+                s0 = s0 + e0 * e0
+                s1 = s1 + e1 * e1
+                s2 = s2 + e2 * e2
+                s3 = s3 + e3 * e3
             b = best[i]
             c = label[i]
             c = k if s0 < b else c
@@ -295,20 +312,26 @@ cdef void stretch_at(
 
 def pack(const double[:, ::1] centroids not None, const double[::1] offset not None,
          real[:, :, ::1] table not None):
-    """Write the (groups, D' + 1, 4) table that `assign` reads: of each centroid its |c|^2 and then
-    -2 c.
+    """Write the table that `assign` reads: four centroids a group, coordinate by coordinate.
+
+    Up to PLANAR coordinates they stand as they are, (groups, D, 4). Beyond, it is relative to the
+    offset |c|^2 and then -2 c, (groups, D4 + 1, 4), D4 being D rounded up to a multiple of four.
+    The last group is filled up with centroids at an infinite distance.
     """
     cdef Py_ssize_t K = centroids.shape[0], D = centroids.shape[1]
     cdef Py_ssize_t k, d
     cdef real c
     cdef double norm
     for k in range(4 * table.shape[0]):
+        if D <= PLANAR:
+            for d in range(D):
+                table[k >> 2, d, k & 3] = <real> centroids[k, d] if k < K else <real> INFINITY
+            continue
         norm = 0
         for d in range(table.shape[1] - 1):
             c = <real> (centroids[k, d] - offset[d]) if k < K and d < D else 0
             norm += <double> c * c
             table[k >> 2, d + 1, k & 3] = -2 * c
-        # The last group is filled up with centroids at an infinite distance.
         table[k >> 2, 0, k & 3] = <real> norm if k < K else <real> INFINITY
 
 

@@ -9,5 +9,7 @@ def closer(
     distance: NDArray[Any],
     parts: NDArray[Any],
     length: int,
+    first: int,
+    last: int,
     n_threads: int,
 ) -> None: ...

@@ -32,14 +32,15 @@ cdef double closer_part(
 
 def closer(const value[:, ::1] X not None, Py_ssize_t row, const double[::1] weights,
            double[::1] distance not None, double[::1] parts not None, Py_ssize_t length,
-           int n_threads):
-    """INOUT each point's squared distance to the nearest row so far; OUT sums over `length` points.
+           Py_ssize_t first, Py_ssize_t last, int n_threads):
+    """For the parts [first, last), of `length` points each: INOUT each point's squared distance to
+    the nearest row so far; OUT their sum over the part.
 
     The sums are weighted; `weights` may be None, all are 1 then.
     """
     cdef Py_ssize_t N = X.shape[0], D = X.shape[1], p, a, n
     cdef const double* weight = &weights[0] if weights is not None else NULL
-    for p in prange(parts.shape[0], num_threads=n_threads, nogil=True):
+    for p in prange(first, last, num_threads=n_threads, nogil=True):
         a = p * length
         n = min(length, N - a)
         # Three coordinates are unrolled: with D a constant the inner loop is.
