@@ -49,6 +49,13 @@ class _Signalled(BaseException):
         self.number = number
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as for files, instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        _refuse(f"{message} (--help says more)")
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the program.
 
@@ -87,7 +94,7 @@ def _run(arguments: Sequence[str] | None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kmeans-c",
         description=_DESCRIPTION,
         epilog=_EPILOG,
@@ -177,7 +184,7 @@ def _plan(options: argparse.Namespace) -> list[tuple[str, str]]:
     if options.output is not None and not folder and len(sources) > 1:
         _refuse(
             f"-o/--output: expected an existing folder for {len(sources)} inputs, "
-            f"got {_shown(options.output)}"
+            f"got {_shown(repr(options.output))}"
         )
     jobs = []
     for source in sources:
@@ -307,7 +314,7 @@ def _summary(done: Compressed) -> str:
             f"; as a JPEG it shows {done.colors_after} colours: "
             f"-o {_shown(png)} holds the {done.palette_size}, in about {done.bytes_as_png} bytes"
         )
-    elif done.larger:
+    elif done.larger and done.palette_size > 2:
         line += ", fewer colours (-k) make it smaller"
     return line
 

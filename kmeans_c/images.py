@@ -387,7 +387,7 @@ def _tidy(pixels: Pixels) -> Pixels:
     """Make the array contiguous, drop an alpha that hides nothing, and hide what alpha hides."""
     if pixels.shape[2:] == (4,):
         alpha = pixels[:, :, 3]
-        if alpha.min() == OPAQUE:
+        if np.min(alpha) == OPAQUE:
             pixels = pixels[:, :, :3]
         elif np.any(pixels[hidden := alpha == 0]):
             pixels = pixels.copy()

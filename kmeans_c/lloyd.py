@@ -161,7 +161,7 @@ def _farthest_first(points: Points, known: NDArray[np.float64], wanted: int) -> 
             rest = np.repeat(points.X[:1].astype(np.float64), wanted - len(placed), axis=0)
             return np.concatenate([placed, rest])
         while len(placed) < wanted and distance.any():
-            worst = rows[distance.argmax()]
+            worst = rows[int(np.argmax(distance))]
             placed = np.concatenate([placed, worst[None]])
             distance = np.minimum(distance, _squared(rows, worst))
     return placed

@@ -86,11 +86,22 @@ class TestLines:
         assert (folder / target).stat().st_size <= int(size)
 
     def test_larger_result_says_so(self, run):
-        run("photo.png", "-o", "few.png", "-k2")
+        run("photo.png", "-o", "few.png", "-k5")
         _, (line,), _ = run("few.png", "-o", "few.bmp")
         assert re.search(
             r"\(\+\d+\.\d %\), lossless, \d+\.\d\d s; larger than the input, fewer", line
         )
+
+    def test_nobody_is_told_to_go_below_two_colours(self, run):
+        run("photo.png", "-o", "two.png", "-k2")
+        _, (line,), _ = run("two.png", "-o", "two.bmp")
+        assert line.endswith("larger than the input")
+
+    def test_a_wrong_command_is_one_line(self, run):
+        for arguments in (["-k", "0"], ["-k", "x"], ["--nope"], ["-i", "-1"]):
+            code, output, errors = run(*arguments)
+            assert (code, output, len(errors)) == (2, [], 1)
+            assert errors[0].startswith("kmeans-c: ")
 
     def test_frames_are_mentioned(self, run):
         frames = [Image.fromarray(hostile.photo(seed=seed)) for seed in range(3)]

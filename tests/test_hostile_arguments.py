@@ -65,12 +65,12 @@ def test_data_that_is_not_finite(call, dtype, bad, place):
 
 def test_long_doubles_beyond_float64(call):
     if np.finfo(np.longdouble).max > 1e4000:
-        with pytest.raises(ValueError, match="^X: contains NaN or infinity"):
+        with pytest.raises(ValueError, match=r"^X: contains NaN or infinity"):
             call((X + 1).astype(np.longdouble) * np.longdouble("1e4000"))
 
 
 def test_rows_of_different_lengths(call):
-    with pytest.raises(ValueError, match="^X: "):
+    with pytest.raises(ValueError, match=r"^X: "):
         call([[1.0, 2.0], [3.0]])
 
 

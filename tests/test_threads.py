@@ -207,7 +207,7 @@ def test_fewer_threads_where_the_system_starts_no_more(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as on Linux")
 def test_fewer_threads_where_there_is_no_memory_for_their_stacks():
-    # The second call comes from another Python thread, with a team of its own, after memory is gone.
+    # The second call comes from another Python thread, with its own team, when memory is gone.
     output = run(
         WORK
         + """
@@ -237,8 +237,16 @@ def test_the_stacks_that_openmp_is_told_to_make_are_reckoned_with():
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("", 0), ("512", 512 << 10), (" 2 M ", 2 << 20), ("1g", 1 << 30), ("7b", 1 << 15), ("x", 0), ("9" * 30, 0)],
-)  # fmt: skip
+    [
+        ("", 0),
+        ("512", 512 << 10),
+        (" 2 M ", 2 << 20),
+        ("1g", 1 << 30),
+        ("7b", 1 << 15),
+        ("x", 0),
+        ("9" * 30, 0),
+    ],
+)
 def test_stack_sizes_are_read_as_openmp_reads_them(monkeypatch, text, size):
     monkeypatch.setenv("OMP_STACKSIZE", text)
     assert threads._stack_size() == size
