@@ -39,9 +39,9 @@ Sums = NDArray[np.int64]
 # Colours visited a kernel call: some 50 ms, so that Ctrl-C is seen in time.
 SLICE = 1 << 23
 
-# Below this many colours, or this many for each seed, all of them may become seeds.
+# Up to this many colours, or with fewer leaves than this a seed, all colours may become seeds.
 SEED_FROM_ALL = 4096
-SEED_FROM_ALL_TIMES = 4
+LEAVES_A_SEED = 4
 
 
 class Fit(NamedTuple):
@@ -144,8 +144,8 @@ class Clusters:
         if init == "random":
             chosen = np.array(list(islice(draw.distinct(len(weights), weights), K)))
         else:
-            if len(weights) > max(SEED_FROM_ALL, SEED_FROM_ALL_TIMES * K):
-                n = self.tree.n_leaves()
+            n = self.tree.n_leaves()
+            if len(weights) > SEED_FROM_ALL and n >= LEAVES_A_SEED * K:
                 points, weights = np.empty((len(points), n), np.int32), np.empty(n, np.int64)
                 self.tree.leaf_means(points, weights)
             shift = max(0, int(weights.sum()).bit_length() - 32)
