@@ -428,6 +428,7 @@ class TestProcesses:
         assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
         assert (folder / "image_compressed.jpg").exists()
 
+    @pytest.mark.bare
     def test_poor_environment(self, folder):
         (folder / "photo.png").rename("phötö\udce9.png")
         environment = {"LANG": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

@@ -188,6 +188,7 @@ def test_an_interrupt_ends_a_call_that_would_take_minutes():
 @pytest.mark.skipif(
     hasattr(os, "getuid") and os.getuid() != 0, reason="needs a user id to change to"
 )
+@pytest.mark.bare
 def test_fewer_threads_where_the_system_starts_no_more(tmp_path):
     # libgomp alone would end the process here, with status 1 and a line on stderr.
     output = run(
@@ -206,6 +207,7 @@ def test_fewer_threads_where_the_system_starts_no_more(tmp_path):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as on Linux")
+@pytest.mark.bare
 def test_fewer_threads_where_there_is_no_memory_for_their_stacks():
     # The second call comes from another Python thread, with its own team, when memory is gone.
     output = run(
@@ -228,6 +230,7 @@ def test_fewer_threads_where_there_is_no_memory_for_their_stacks():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="RLIMIT_AS as on Linux")
+@pytest.mark.bare
 def test_the_stacks_that_openmp_is_told_to_make_are_reckoned_with():
     output = run("import resource\nresource.setrlimit(resource.RLIMIT_AS, (900 << 20, 900 << 20))\n"
         + textwrap.dedent(WORK) + "print(work(2) == work(1))",
