@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 from timing import in_turn, median_ratio, milliseconds, picture
 
-WITHOUT = "import numpy, PIL.Image, PIL.ImageOps"
+WITHOUT = "import numpy, PIL.Image, PIL.ImageFile, PIL.ImageOps"
 
 
 def main() -> None:

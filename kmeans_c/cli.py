@@ -19,11 +19,10 @@ import PIL.Image
 from kmeans_c._version import __version__
 from kmeans_c.checks import check_int
 from kmeans_c.compress import Compressed, compress, default_output, same_file
-from kmeans_c.encoding import FORMATS, format_for
+from kmeans_c.encoding import FORMATS, MAX_COLORS, format_for
 from kmeans_c.images import MAX_PIXELS
 from kmeans_c.seeding import INITS
 
-MAX_COLORS = 256  # what a file's palette can hold
 DONE, SOME_FAILED, USAGE = 0, 1, 2
 SIGNALLED = 128  # plus the number of the signal, as in a shell
 

@@ -13,7 +13,8 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from kmeans_c.encoding import FORMATS, check_format, decodes_to, encode, format_for
+from kmeans_c.checks import check_int
+from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format, decodes_to, encode, format_for
 from kmeans_c.files import FilePath, atomic_write, check_target
 from kmeans_c.images import MAX_PIXELS, Picture, Pixels, count_colors, read_image
 from kmeans_c.quantize import Quantized, quantize
@@ -152,6 +153,7 @@ def compress(
     if not isinstance(input, str | os.PathLike) and not hasattr(input, "read"):
         got = type(input).__name__
         raise TypeError(f"input: expected a path or a binary file object, got {got}")
+    K = check_int("K", K, 1, MAX_COLORS)
     target = default_output(input) if output is None else output
     kind = check_format(format) if format is not None else _kind_by_name(target)
     in_place = _check_output(input, target, overwrite=overwrite)

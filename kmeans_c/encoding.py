@@ -23,6 +23,8 @@ FORMATS = {
     ".tiff": "tiff",
 }
 
+MAX_COLORS = 256  # of a palette in a file
+
 # At 16 colours 99 % of the pixels come back within 16 levels of their palette entry, on photos,
 # scans and screenshots alike; at 90 it is 98 %, and 95 adds a third to the bytes.
 JPEG_QUALITY = 92
@@ -110,7 +112,17 @@ def indexed_image(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Ima
     PIL.Image.Image
         With exactly these colours; those that are not opaque stand in ``info["transparency"]``, up
         to the last of them.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 256 colours.
     """
+    if len(palette) > MAX_COLORS:
+        raise ValueError(
+            f"palette: expected at most {MAX_COLORS} colours in an image of mode P, "
+            f"got {len(palette)}"
+        )
     image = Image.fromarray(indices)
     image.putpalette(palette[:, :3].tobytes())
     if palette.shape[1:] == (4,):

@@ -265,6 +265,16 @@ def test_save_and_read_again(tmp_path, ending):
     result.save(file, overwrite=True)
 
 
+def test_a_palette_image_holds_256_colours(tmp_path):
+    result = kmeans_c.quantize(photo(), 300)
+    assert len(result.palette) == 300
+    assert result.indices.dtype == np.uint16
+    for refused in (result.to_pil, lambda: result.save(tmp_path / "many.png")):
+        with pytest.raises(ValueError, match=r"^palette: expected at most 256 colours"):
+            refused()
+    assert not list(tmp_path.iterdir())
+
+
 def test_results_can_be_pickled():
     result = kmeans_c.quantize(photo(), 5)
     assert bytes_of(pickle.loads(pickle.dumps(result))) == bytes_of(result)
