@@ -151,8 +151,13 @@ class Clusters:
             shift = max(0, int(weights.sum()).bit_length() - 32)
             weights = np.maximum(weights >> shift, 1)
             chosen = np.zeros(K, np.int64)
-            least = np.empty(len(weights), np.int32)
-            color_seeding.plus_plus(points, weights, least, chosen, draw.word(), self.level)
+            least = np.ones(len(weights), np.int32)
+            state = np.array([draw.word(), weights.sum()], np.uint64)
+            step = 1 + SLICE // len(weights)
+            for first in range(0, K, step):
+                color_seeding.plus_plus(
+                    points, weights, least, chosen, state, first, min(first + step, K), self.level
+                )
         return np.ascontiguousarray(points[:, chosen].T)
 
     def iterate(self, centroids: Centroids, ITERS: int | None) -> tuple[Centroids, int]:

@@ -6,6 +6,8 @@ def plus_plus(
     weights: NDArray[np.int64],
     least: NDArray[np.int32],
     seeds: NDArray[np.int64],
-    seed: int,
+    state: NDArray[np.uint64],
+    first: int,
+    last: int,
     level: int,
-) -> int: ...
+) -> None: ...

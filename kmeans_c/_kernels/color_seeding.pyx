@@ -81,39 +81,35 @@ cdef km_v4_void nearer_v4(const int32_t* a, Py_ssize_t b, Py_ssize_t c, int d, P
 
 def plus_plus(const int32_t[:, ::1] points not None,    # IN (3 or 4, at least n)
               const int64_t[::1] weights not None,      # IN (n,) sum below 2^33
-              int32_t[::1] least not None,              # work (n,)
+              int32_t[::1] least not None,              # INOUT (n,)
               int64_t[::1] seeds not None,              # OUT (K,) numbers of points
-              uint64_t seed, int level):
-    """Draw K points: the first by weight, each other by weight times squared distance to those
-    drawn.
+              uint64_t[::1] state not None,             # INOUT (2,) random state, sum
+              Py_ssize_t first, Py_ssize_t last, int level):
+    """Draw seeds [first, last): the very first by weight, each other by weight times squared
+    distance to those drawn.
 
-    Return how many were drawn: fewer than K if no point away from them was left.
+    To begin with least is 1 everywhere, and state[1] the sum of the weights. If no point away from
+    the seeds is left the last point is drawn.
     """
     cdef nearer_fn nearer = <nearer_fn> nearer_base
-    cdef Py_ssize_t i, k, drawn = 0, n = weights.shape[0]
+    cdef Py_ssize_t i, k, n = weights.shape[0]
     cdef int D = <int> points.shape[0]
-    cdef uint64_t total = 0, random
+    cdef uint64_t random
     if level == 1:
         nearer = <nearer_fn> nearer_v3
-    elif level == 2:
+    elif level >= 2:
         nearer = <nearer_fn> nearer_v4
     with nogil:
-        for i in range(n):
-            least[i] = 1
-            total += <uint64_t> weights[i]
-        for k in range(seeds.shape[0]):
-            if total == 0:
-                break
-            random = below(total, &seed)
+        for k in range(first, last):
+            random = below(state[1], &state[0])
             i = 0
             for i in range(n):
                 if random < <uint64_t> weights[i] * <uint64_t> least[i]:
                     break
                 random -= <uint64_t> weights[i] * <uint64_t> least[i]
             seeds[k] = i
-            drawn += 1
             if k == 0:
                 for i in range(n):
                     least[i] = 0x7fffffff
-            nearer(&points[0, 0], points.shape[1], n, D, seeds[k], &weights[0], &least[0], &total)
-    return drawn
+            nearer(&points[0, 0], points.shape[1], n, D, seeds[k], &weights[0], &least[0],
+                   &state[1])
