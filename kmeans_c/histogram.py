@@ -244,7 +244,9 @@ class Table:
         self.n_overflow = np.zeros(n_tables, np.int64)
 
     def count(self, pixels: Pixels) -> None:
-        kernel.count_rgb(pixels, self.counters, self.overflow, self.n_overflow)
+        kernel.count_rgb(
+            pixels, self.counters, self.overflow, self.n_overflow, threads.simd_level()
+        )
 
     def listed(self, n_threads: int) -> tuple[Keys, Counts]:
         occupied = np.empty(4096, np.int64)

@@ -16,21 +16,28 @@ list, where one key stands for 255 pixels. A colour has been seen exactly if its
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgba_key
+from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgb_keys, rgba_key
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
     ctypedef void km_v3_void "KM_V3_VOID"
     ctypedef void km_v4_void "KM_V4_VOID"
     void km_prefetch(const void* address) noexcept
+    void km_prefetch_write(const void* address) noexcept
     uint64_t km_load64(const uint8_t* at) noexcept
     int km_lowest_bit(uint64_t bits) noexcept
 
 cdef enum:
     PAGE = 4096     # colours of a cube of 16x16x16: one page of one-byte counters
     STEP = 255      # pixels that one key of the overflow list stands for
-    WALKERS = 4     # distant parts counted in turn: equal neighbours wait for each other's store
-    BATCH = 256     # keys made, and their counters prefetched, before any is counted
+    WALKERS = 4     # tables of a grey count: equal neighbours wait for each other's store
+    BATCH = 256     # pixels whose keys are made before any is counted
+    PART = 64       # pixels of a batch's quarter
+    AHEAD = 12      # keys between a counter's prefetch and its use, a quarter
+    SOURCE_AHEAD = 1024     # bytes between a pixel's prefetch and its use
+
+ctypedef void (*count_fn)(const uint8_t*, Py_ssize_t, uint8_t*, uint32_t*,
+                          int64_t*) noexcept nogil
 
 cdef uint32_t SPREAD3[256]
 cdef uint32_t SPREAD4[256]
@@ -68,40 +75,66 @@ cdef inline void count_key(uint32_t key, uint8_t* table, uint32_t* overflow,
     table[key] = c
 
 
-cdef void count_part(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
-                     int64_t* n_overflow) noexcept nogil:
-    cdef uint32_t keys[WALKERS][BATCH]
-    cdef Py_ssize_t batch, i, length = n // (WALKERS * BATCH) * BATCH
-    cdef int j, w
-    cdef const uint8_t* at
+cdef km_body_void count_body(bint vectors, const uint8_t* p, Py_ssize_t n, uint8_t* table,
+                             uint32_t* overflow, int64_t* n_overflow) noexcept nogil:
+    """Count n pixels, a batch at a time: first its keys, then four parts of it in turn, because
+    equal neighbours wait for each other's store."""
+    cdef uint32_t keys[BATCH + AHEAD]
+    cdef Py_ssize_t start
+    cdef int i
     cdef int64_t used = n_overflow[0]
-    for batch in range(length // BATCH):
-        for w in range(WALKERS):
-            at = p + 3 * (w * length + BATCH * batch)
-            for j in range(BATCH):
-                keys[w][j] = rgb_key(SPREAD3, at + 3 * j)
-                km_prefetch(&table[keys[w][j]])
-        for j in range(BATCH):
-            count_key(keys[0][j], table, overflow, &used)
-            count_key(keys[1][j], table, overflow, &used)
-            count_key(keys[2][j], table, overflow, &used)
-            count_key(keys[3][j], table, overflow, &used)
-    for i in range(WALKERS * length, n):
-        count_key(rgb_key(SPREAD3, p + 3 * i), table, overflow, &used)
+    for i in range(AHEAD):
+        keys[BATCH + i] = 0
+    for start in range(0, n - BATCH + 1, 256):      # BATCH
+        for i in range(0, 3 * BATCH, 64):
+            km_prefetch(p + 3 * start + SOURCE_AHEAD + i)
+        rgb_keys(vectors, SPREAD3, p + 3 * start, BATCH, keys)
+        for i in range(PART):
+            km_prefetch_write(&table[keys[i + AHEAD]])
+            km_prefetch_write(&table[keys[i + AHEAD + PART]])
+            km_prefetch_write(&table[keys[i + AHEAD + 2 * PART]])
+            km_prefetch_write(&table[keys[i + AHEAD + 3 * PART]])
+            count_key(keys[i], table, overflow, &used)
+            count_key(keys[i + PART], table, overflow, &used)
+            count_key(keys[i + 2 * PART], table, overflow, &used)
+            count_key(keys[i + 3 * PART], table, overflow, &used)
+    for start in range(n // BATCH * BATCH, n):
+        count_key(rgb_key(SPREAD3, p + 3 * start), table, overflow, &used)
     n_overflow[0] = used
+
+
+cdef void count_base(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
+                     int64_t* n_overflow) noexcept nogil:
+    count_body(False, p, n, table, overflow, n_overflow)
+
+
+cdef km_v3_void count_v3(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
+                         int64_t* n_overflow) noexcept nogil:
+    count_body(True, p, n, table, overflow, n_overflow)
+
+
+cdef km_v4_void count_v4(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
+                         int64_t* n_overflow) noexcept nogil:
+    count_body(True, p, n, table, overflow, n_overflow)
 
 
 def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
               uint8_t[:, ::1] tables not None,          # INOUT (threads, 2^24)
               uint32_t[:, ::1] overflow not None,       # INOUT (threads, all pixels / STEP)
-              int64_t[::1] n_overflow not None):        # INOUT (threads,)
+              int64_t[::1] n_overflow not None,         # INOUT (threads,)
+              int level):
     """Count pixels, one table a thread."""
+    cdef count_fn count_part = <count_fn> count_base
     cdef Py_ssize_t t, n = pixels.shape[0]
     cdef int n_threads = <int> tables.shape[0]
     cdef const uint8_t* p
     if n == 0:
         return
     p = &pixels[0, 0]
+    if level == 1:
+        count_part = <count_fn> count_v3
+    elif level == 2:
+        count_part = <count_fn> count_v4
     for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
         count_part(p + 3 * (n * t // n_threads), n * (t + 1) // n_threads - n * t // n_threads,
                    &tables[t, 0], &overflow[t, 0], &n_overflow[t])

@@ -24,6 +24,26 @@ cdef inline uint32_t rgba_key(const uint32_t* spread4, const uint8_t* p) noexcep
     return (spread4[p[3]] << 3) + (spread4[p[0]] << 2) + (spread4[p[1]] << 1) + spread4[p[2]]
 
 
+cdef inline uint32_t spread3(uint32_t value) noexcept nogil:
+    """The same without a table: slower alone, but for whole vectors half as many instructions."""
+    value = (value | value << 8) & 0x00f00f
+    value = (value | value << 4) & 0x0c30c3
+    return (value | value << 2) & 0x249249
+
+
+cdef inline void rgb_keys(bint vectors, const uint32_t* spread3_of, const uint8_t* p, int n,
+                          uint32_t* keys) noexcept nogil:
+    """Number n pixels; `vectors`: a compiler with vectors of 32 bytes has this to itself."""
+    cdef int i
+    if vectors:
+        for i in range(n):
+            keys[i] = ((spread3(p[3 * i]) << 2) | (spread3(p[3 * i + 1]) << 1)
+                       | spread3(p[3 * i + 2]))
+    else:
+        for i in range(n):
+            keys[i] = rgb_key(spread3_of, p + 3 * i)
+
+
 cdef inline uint32_t channel(uint32_t key, int apart, int place) noexcept nogil:
     """The channel whose lowest bit stands at `place` of a key with bits `apart`."""
     cdef uint32_t bit, value = 0

@@ -47,8 +47,10 @@ static inline int km_cpu_level(void) { return 0; }
 
 /* A hint and nothing more: a compiler without it loses time only. */
 #if defined(__GNUC__) || defined(__clang__)
-#define km_prefetch(address) __builtin_prefetch(address, 1)
+#define km_prefetch(address) __builtin_prefetch(address, 0)
+#define km_prefetch_write(address) __builtin_prefetch(address, 1)
 #else
+#define km_prefetch_write(address) ((void) 0)
 #define km_prefetch(address) ((void) 0)
 #endif
 
