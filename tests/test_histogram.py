@@ -1,6 +1,7 @@
 """Histogram: exact, whatever the order, the pieces, the layout and the threads."""
 
 import pickle
+import tracemalloc
 
 import color_reference as reference
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+import kmeans_c.histogram
 from kmeans_c.histogram import Histogram
 
 
@@ -61,9 +63,11 @@ def test_counters_overflow_exactly(n_threads, times):
     pixels = np.concatenate(
         [np.zeros((times, 3), np.uint8), rest, np.full((times, 3), 255, np.uint8)]
     )
-    counts = dict(as_list(Histogram().add(pixels, n_threads=n_threads)))
-    assert counts[0, 0, 0] == counts[255, 255, 255] == times
-    assert sum(counts.values()) == len(pixels)
+    histogram = Histogram().add(pixels, n_threads=n_threads)
+    # Black and white are the first and the last in Z-order.
+    assert histogram.colors[[0, -1]].tolist() == [[0, 0, 0], [255, 255, 255]]
+    assert histogram.counts[[0, -1]].tolist() == [times, times]
+    assert histogram.total == len(pixels)
 
 
 def test_more_than_32_bits_of_one_colour():
@@ -74,9 +78,15 @@ def test_more_than_32_bits_of_one_colour():
         histogram.add(np.zeros((1, 3), np.uint8), np.array([2**47]))
 
 
-def test_broadcast_pixels_need_no_memory():
-    pixels = np.broadcast_to(np.array([1, 2, 3], np.uint8), (300, 1 << 18, 3))
-    assert as_list(Histogram().add(pixels)) == [((1, 2, 3), 300 << 18)]
+def test_broadcast_pixels_need_no_memory(monkeypatch):
+    monkeypatch.setattr(kmeans_c.histogram, "ROUND", 1 << 18)  # several rounds in little time
+    pixels = np.broadcast_to(np.array([1, 2, 3], np.uint8), (3000, 1 << 12, 3))
+    tracemalloc.start()
+    histogram = Histogram().add(pixels, n_threads=1)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert as_list(histogram) == [((1, 2, 3), 3000 << 12)]
+    assert peak < 20 << 20  # the table of counters, and a round's pixels; the array shows 35 MiB
 
 
 @settings(max_examples=60, deadline=None)
