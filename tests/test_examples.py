@@ -10,9 +10,9 @@ from PIL import Image
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
-def run(script, folder):
+def run(script, folder, *arguments):
     done = subprocess.run(
-        [sys.executable, "-W", "error", EXAMPLES / script],
+        [sys.executable, "-W", "error", EXAMPLES / script, *arguments],
         cwd=folder, capture_output=True, text=True, timeout=60, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -45,3 +45,25 @@ def test_the_thumbnail_is_a_palette_image(tmp_path):
     with Image.open(tmp_path / "thumbnail.png") as image:
         assert image.mode == "P"
         assert len(image.getcolors()) == 32
+
+
+def test_frames_share_one_palette(tmp_path):
+    assert "-> 32" in run("shared_palette.py", tmp_path)
+    palettes = []
+    for i in range(3):
+        with Image.open(tmp_path / f"frame{i}_shared.png") as image:
+            assert image.mode == "P"
+            assert image.size == (320, 240)
+            palettes.append(image.getpalette())
+    assert palettes[0] == palettes[1] == palettes[2]
+    assert len(palettes[0]) == 3 * 32
+
+
+def test_files_share_one_palette_also_where_they_do_not_use_it_all(tmp_path):
+    for name, color in [("black", 0), ("white", 255)]:
+        Image.new("RGB", (4, 4), (color,) * 3).save(tmp_path / f"{name}.png")
+    run("shared_palette.py", tmp_path, "black.png", "white.png")
+    for name, index in [("black", 0), ("white", 1)]:
+        with Image.open(tmp_path / f"{name}_shared.png") as image:
+            assert image.getpalette() == [0, 0, 0, 255, 255, 255]
+            assert image.getcolors() == [(16, index)]
