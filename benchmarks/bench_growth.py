@@ -7,6 +7,7 @@ pixels and the indices (Linux only). Prints tables in Markdown. Set GOMP_SPINCOU
 """
 
 import argparse
+import ctypes
 import statistics
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -93,8 +94,7 @@ def measure(case: Case) -> Measured:
     pixels = grown(case)
     quantize = kmeans_c.quantize
     quantize(pixels[:64, :64], 2, n_threads=case.threads)  # what is loaded at the first call
-    before = resident("VmRSS")
-    forget_peak()
+    before = settled()
     held = quantize(pixels, case.K, n_threads=case.threads).indices.nbytes
     extra = resident("VmHWM") - before - held
     seconds = []
@@ -132,9 +132,14 @@ def resident(name: str) -> float:
     return 1024 * int(line.split()[1])
 
 
-def forget_peak() -> None:
+def settled() -> float:
+    """Give back what the allocator keeps of the picture's making, and begin a new peak."""
     if STATUS.exists():
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim:
+            trim(0)
         Path("/proc/self/clear_refs").write_text("5")
+    return resident("VmRSS")
 
 
 if __name__ == "__main__":

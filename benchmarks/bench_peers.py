@@ -53,7 +53,7 @@ def pillow(rgb: NDArray[np.uint8], K: int, _threads: int, *, method: str) -> Cal
     return call
 
 
-def decoder(rgb: NDArray[np.uint8], _K: int, _threads: int) -> Call:
+def decoder(rgb: NDArray[np.uint8], _k: int, _threads: int) -> Call:
     """No quantizer: what it takes to have the pixels."""
     file = io.BytesIO()
     Image.fromarray(rgb).save(file, "JPEG", quality=92)
