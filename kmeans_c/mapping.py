@@ -13,11 +13,14 @@ from kmeans_c.histogram import Histogram
 Pixels = NDArray[np.uint8]
 Indices = NDArray[Any]
 
-# Up to this many entries, by SIMD level, comparing a pixel with all of them is faster than two
-# look-ups; and up to
-# this many comparisons in all it is faster than making the table (benchmarks/bench_stages.py).
-COMPARE_K = (4, 12, 24)
+# Up to this many entries, by SIMD level, comparing a pixel with all of them is faster than making
+# and using a table; and so are this many comparisons in all (benchmarks/bench_stages.py).
+COMPARE_K = (4, 32, 48)
 COMPARE_ALL = 1 << 23
+
+# A table of the image's own colours costs little to make. It loses its advantage where it fills
+# the cache: with this many colours for each entry, by SIMD level.
+COMPARE_COLORS = (1 << 18, 1 << 16, 1 << 15)
 
 CELLS = 1 << 15
 RUN = 1024
@@ -45,7 +48,7 @@ def map_counted(
     if mapper.channels == 4 and len(palette) == len(histogram):
         # All colours are kept, also those that are too faint to lie in different places.
         return mapper.look_up_exactly(pixels, histogram, owners)
-    if mapper.channels == 3 and not mapper.compares(pixels.size // 3):
+    if mapper.channels == 3 and not mapper.compares(pixels.size // 3, len(histogram)):
         mapper.learn(histogram, owners)
     return mapper.map(pixels, n_threads=n_threads)
 
@@ -69,7 +72,7 @@ class PaletteMap:
         self.entries = np.ascontiguousarray(planes[:, : self.K].T)
         self.colors = colors
         self.table: tuple[NDArray[np.uint32], Indices] | None = None
-        self.learnt = False
+        self.learnt: Indices | None = None
 
     def map(self, pixels: Pixels, *, n_threads: int | None = None) -> Indices:
         """Return the index of the nearest entry for every pixel.
@@ -90,25 +93,34 @@ class PaletteMap:
             self._take(flat, indices)
         elif self.channels == 4:
             self._map_alpha(flat, indices, threads.thread_count(n_threads))
+        elif self.learnt is not None:
+            self._take_learnt(flat, self.learnt, indices, threads.thread_count(n_threads))
         elif self.compares(len(flat)):
             self._compare(flat, indices, threads.thread_count(n_threads))
         else:
             self._look_up(flat, indices, threads.thread_count(n_threads))
         return indices.reshape(pixels.shape[:-1])
 
-    def compares(self, n_pixels: int) -> bool:
-        """Whether so many RGB pixels are compared with all entries, and no table is used."""
-        return COMPARE_K[threads.simd_level()] >= self.K or n_pixels * self.K <= COMPARE_ALL
+    def compares(self, n_pixels: int, n_colors: int | None = None) -> bool:
+        """Whether so many RGB pixels are compared with all entries, and no table is used.
+
+        `n_colors`, if known: how many colours they have, and that `learn` could be called.
+        """
+        if n_pixels * self.K <= COMPARE_ALL:
+            return True
+        level = threads.simd_level()
+        if n_colors is not None and n_colors < self.K * COMPARE_COLORS[level]:
+            return False
+        return COMPARE_K[level] >= self.K
 
     def learn(self, histogram: Histogram, owners: NDArray[np.uint16]) -> None:
         """Take over what a clustering knows: the owner of each of the histogram's RGB colours.
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        upper, lower = self._table()
-        upper[:] = UNKNOWN
-        self.learnt = True
-        kernel.own_colors(histogram.keys, owners, padded(self.K), upper, lower)
+        # 16 or 32 MiB of address space: memory only where colours are.
+        self.learnt = np.empty(1 << 24, self.dtype)
+        kernel.own_colors(histogram.keys, owners, self.learnt)
 
     def look_up_exactly(self, pixels: Pixels, histogram: Histogram, owners: Indices) -> Indices:
         """Return the owner of every pixel's colour, all of which are in the histogram."""
@@ -139,8 +151,9 @@ class PaletteMap:
     def _compare(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
         entries = np.zeros((self.K + 3 & ~3, 4), np.float32)
         entries[:, 3] = 1e30
-        entries[: self.K, :3] = 2 * self.colors.astype(np.float32)
-        entries[: self.K, 3] = (self.colors.astype(np.int32) ** 2).sum(axis=1)
+        entries[: self.K, :3] = -128 * self.colors.astype(np.int32)
+        entries[: self.K, 3] = 64 * (self.colors.astype(np.int32) ** 2).sum(axis=1)
+        entries[: self.K, 3] += np.arange(self.K) % 64
         size = max(RUN, (1 << 26) // len(entries) * n_threads)
         for start in range(0, len(pixels), size):
             stop = start + size
@@ -150,16 +163,24 @@ class PaletteMap:
 
     def _look_up(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
         upper, lower = self._table()
-        if not self.learnt:
-            # Most of the cells at once, from a sample; then slice by slice those that it missed.
-            self._want(pixels, np.ones(-(-len(pixels) // RUN), np.uint8), SAMPLE, n_threads)
+        level = threads.simd_level()
+        # Most of the cells at once, from a sample; then slice by slice those that it missed.
+        self._want(pixels, np.ones(-(-len(pixels) // RUN), np.uint8), SAMPLE, n_threads)
         for start in range(0, len(pixels), SLICE):
             piece, out = pixels[start : start + SLICE], indices[start : start + SLICE]
             missed = np.ones(-(-len(piece) // RUN), np.uint8)
-            kernel.look_up(piece, upper, lower, out, missed, n_threads)
+            kernel.look_up(piece, upper, lower, out, missed, n_threads, level)
             if missed.any():
                 self._want(piece, missed, 1, n_threads)
-                kernel.look_up(piece, upper, lower, out, missed, n_threads)
+                kernel.look_up(piece, upper, lower, out, missed, n_threads, level)
+
+    def _take_learnt(
+        self, pixels: Pixels, table: Indices, indices: Indices, n_threads: int
+    ) -> None:
+        level = threads.simd_level()
+        for start in range(0, len(pixels), SLICE):
+            stop = start + SLICE
+            kernel.take_rgb(pixels[start:stop], table, indices[start:stop], n_threads, level)
 
     def _want(self, pixels: Pixels, missed: NDArray[np.uint8], step: int, n_threads: int) -> None:
         wanted = np.zeros(CELLS, np.uint8)

@@ -7,6 +7,9 @@ Every module that makes keys fills a table of its own: bit i of a byte at bit `a
 
 from libc.stdint cimport uint8_t, uint32_t
 
+cdef extern from "multiversion.h" nogil:
+    ctypedef void km_body_void "KM_BODY_VOID"
+
 
 cdef inline void fill_spread(uint32_t* spread, int apart) noexcept nogil:
     cdef uint32_t value, bit
@@ -31,10 +34,10 @@ cdef inline uint32_t spread3(uint32_t value) noexcept nogil:
     return (value | value << 2) & 0x249249
 
 
-cdef inline void rgb_keys(bint vectors, const uint32_t* spread3_of, const uint8_t* p, int n,
-                          uint32_t* keys) noexcept nogil:
-    """Number n pixels; `vectors`: a compiler with vectors of 32 bytes has this to itself."""
-    cdef int i
+cdef inline km_body_void rgb_keys(bint vectors, const uint32_t* spread3_of, const uint8_t* p, int n,
+                                  uint32_t* keys) noexcept nogil:
+    """Number n pixels, by arithmetic where there are vectors of 32 bytes, else by table."""
+    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
     if vectors:
         for i in range(n):
             keys[i] = ((spread3(p[3 * i]) << 2) | (spread3(p[3 * i + 1]) << 1)

@@ -21,13 +21,20 @@ def own_cells(
     n_threads: int,
     level: int,
 ) -> None: ...
-def own_colors(
-    keys: NDArray[np.uint32], owners: NDArray[np.uint16], first: int, upper: Upper, lower: Indices
-) -> None: ...
 def look_up(
-    pixels: Bytes, upper: Upper, lower: Indices, indices: Indices, missed: Bytes, n_threads: int
+    pixels: Bytes,
+    upper: Upper,
+    lower: Indices,
+    indices: Indices,
+    missed: Bytes,
+    n_threads: int,
+    level: int,
 ) -> None: ...
 def want_cells(pixels: Bytes, missed: Bytes, wanted: Bytes, step: int) -> None: ...
+def own_colors(keys: NDArray[np.uint32], owners: NDArray[np.uint16], table: Indices) -> None: ...
+def take_rgb(
+    pixels: Bytes, table: Indices, indices: Indices, n_threads: int, level: int
+) -> None: ...
 def own_alpha(
     pixels: Bytes, entries: Entries, clear: int, indices: Indices, opaque_too: bool, level: int
 ) -> None: ...

@@ -10,10 +10,11 @@ not count (one palette entry owns the cell), plus 2 if the cell is not known yet
 """
 
 from cython.parallel cimport prange, threadid
+from libc.math cimport fmaf
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key
+from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgb_keys
 from kmeans_c._kernels.nearest cimport (
     ID, MAX_LEAF, PACK, PLANES, filter_at, filter_fn, own_at, own_fn, pack_centroid, padded)
 from kmeans_c._kernels.spaces cimport rgba_point
@@ -35,31 +36,56 @@ cdef enum:
     RUN = 1024          # pixels looked up between looks at whether a cell was not known
     SUPER = 64          # cells of a cube of 32x32x32 colours, which shares one list of candidates
     UNKNOWN = 3
+    AHEAD = 48              # keys between the prefetch of what they number and its use
+    SOURCE_AHEAD = 1024     # bytes between a pixel's prefetch and its use
 
+ctypedef void (*keys_fn)(const uint8_t*, int, uint32_t*) noexcept nogil
 ctypedef void (*compare_fn)(const uint8_t*, int, const float*, int, int32_t*) noexcept nogil
 
 cdef uint32_t SPREAD3[256]
 fill_spread(SPREAD3, 3)
 
 
+# ---- keys
+
+cdef void keys_base(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
+    rgb_keys(False, SPREAD3, p, n, keys)
+
+
+cdef km_v3_void keys_v3(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
+    rgb_keys(True, SPREAD3, p, n, keys)
+
+
+cdef km_v4_void keys_v4(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
+    rgb_keys(True, SPREAD3, p, n, keys)
+
+
+cdef keys_fn keys_at(int level) noexcept nogil:
+    return (<keys_fn> keys_v4 if level == 2 else
+            <keys_fn> keys_v3 if level == 1 else <keys_fn> keys_base)
+
+
 # ---- comparison with every entry
 
-cdef km_body_void compare_body(const uint8_t* p, int n, const float* entries, int n_entries,
-                               int32_t* index) noexcept nogil:
+cdef km_body_void compare_body(bint fused, const uint8_t* p, int n, const float* entries,
+                               int n_entries, int32_t* index) noexcept nogil:
     """Find the nearest entry of n <= BLOCK pixels, the first of equals.
 
-    An entry is (2 r, 2 g, 2 b, r^2 + g^2 + b^2), the pixel's score |c|^2 - 2 c.x: integers below
-    2^24, exact in float32. Entries come in fours: as many comparisons as registers hold for one
-    look at the pixels.
+    Entry k is 64 times (-2 r, -2 g, -2 b, r^2 + g^2 + b^2), plus k mod 64 in the last place: the
+    pixel's score 64 (|c|^2 - 2 c.x) + k mod 64 is an integer below 2^24, exact in float32 however
+    it is added up, and the least of a group tells its entry. Entries come in fours: as many
+    comparisons as registers hold for one look at the pixels.
     """
     cdef float red[BLOCK]
     cdef float green[BLOCK]
     cdef float blue[BLOCK]
     cdef float best[BLOCK]
+    cdef int32_t best_of_all[BLOCK]
+    cdef int32_t whole
     cdef float least, score
     cdef float c[4][4]
-    cdef int32_t who
-    cdef int i, j, k, d
+    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
+    cdef int j, k, d, group
     for i in range(n):
         red[i] = p[3 * i]
         green[i] = p[3 * i + 1]
@@ -67,36 +93,44 @@ cdef km_body_void compare_body(const uint8_t* p, int n, const float* entries, in
     for i in range(n, BLOCK):
         red[i] = green[i] = blue[i] = 0
     for i in range(BLOCK):
-        best[i] = 1e30
-        index[i] = 0
-    for k in range(0, n_entries, 4):
-        for j in range(4):
-            for d in range(4):
-                c[j][d] = entries[4 * (k + j) + d]
+        best_of_all[i] = 0x7fffffff
+    for group in range(0, n_entries, 64):
         for i in range(BLOCK):
-            least = best[i]
-            who = index[i]
+            best[i] = 1e30
+        for k in range(group, min(group + 64, n_entries), 4):
             for j in range(4):
-                score = c[j][3] - red[i] * c[j][0] - green[i] * c[j][1] - blue[i] * c[j][2]
-                who = k + j if score < least else who
-                least = score if score < least else least
-            best[i] = least
-            index[i] = who
+                for d in range(4):
+                    c[j][d] = entries[4 * (k + j) + d]
+            for i in range(BLOCK):
+                least = best[i]
+                for j in range(4):
+                    if fused:
+                        score = fmaf(red[i], c[j][0], fmaf(green[i], c[j][1],
+                                                           fmaf(blue[i], c[j][2], c[j][3])))
+                    else:
+                        score = (c[j][3] + red[i] * c[j][0] + green[i] * c[j][1]
+                                 + blue[i] * c[j][2])
+                    least = score if score < least else least
+                best[i] = least
+        for i in range(BLOCK):
+            whole = <int32_t> best[i]
+            index[i] = group + (whole & 63) if whole >> 6 < best_of_all[i] else index[i]
+            best_of_all[i] = min(best_of_all[i], whole >> 6)
 
 
 cdef void compare_base(const uint8_t* p, int n, const float* entries, int n_entries,
                        int32_t* index) noexcept nogil:
-    compare_body(p, n, entries, n_entries, index)
+    compare_body(False, p, n, entries, n_entries, index)
 
 
 cdef km_v3_void compare_v3(const uint8_t* p, int n, const float* entries, int n_entries,
                            int32_t* index) noexcept nogil:
-    compare_body(p, n, entries, n_entries, index)
+    compare_body(True, p, n, entries, n_entries, index)
 
 
 cdef km_v4_void compare_v4(const uint8_t* p, int n, const float* entries, int n_entries,
                            int32_t* index) noexcept nogil:
-    compare_body(p, n, entries, n_entries, index)
+    compare_body(True, p, n, entries, n_entries, index)
 
 
 cdef void compare_block(compare_fn compare, const uint8_t* p, int n, const float* entries,
@@ -292,52 +326,24 @@ def own_cells(const int32_t[:, ::1] entries not None,   # IN (K, 3 or 4) coordin
     free_search(&search, scratches, n_threads)
 
 
-def own_colors(const uint32_t[::1] keys not None,       # IN (n,) ascending RGB keys
-               const uint16_t[::1] owners not None,     # IN (n,)
-               Py_ssize_t first,                        # IN where cells begin in `lower`
-               uint32_t[::1] upper not None,            # INOUT (CELLS,) all unknown
-               index_t[::1] lower not None):            # OUT
-    """Make the cells of these colours known, for images that have no others."""
-    cdef Py_ssize_t i = 0, j, end, n = keys.shape[0]
-    cdef uint32_t cell
-    cdef uint16_t differ
-    with nogil:
-        while i < n:
-            cell = keys[i] >> 9
-            end = i
-            differ = 0
-            while end < n and keys[end] >> 9 == cell:
-                differ |= owners[end] ^ owners[i]
-                end += 1
-            if differ == 0:
-                upper[cell] = 4 * <uint32_t> owners[i] + 1
-            else:
-                upper[cell] = <uint32_t> (4 * (first + CELL * <Py_ssize_t> cell))
-                for j in range(i, end):
-                    lower[first + keys[j]] = <index_t> owners[j]
-            i = end
-
-
 cdef inline uint32_t place_of(uint32_t key, uint32_t entry) noexcept nogil:
     # The lowest bit less 1 is a mask: all ones where the position in the cell counts.
     return (entry >> 2) + (key & (CELL - 1) & ((entry & 1) - 1))
 
 
-cdef void look_up_run(const uint8_t* p, Py_ssize_t n, const uint32_t* upper, const index_t* lower,
-                      index_t* out, uint8_t* missed) noexcept nogil:
-    cdef uint32_t places[BLOCK]
-    cdef Py_ssize_t start, i, size
-    cdef uint32_t key, entry, seen = 0
+cdef void look_up_run(keys_fn make_keys, const uint8_t* p, Py_ssize_t n, const uint32_t* upper,
+                      const index_t* lower, index_t* out, uint8_t* missed) noexcept nogil:
+    cdef uint32_t keys[BLOCK]
+    cdef Py_ssize_t start
+    cdef int i, size
+    cdef uint32_t entry, seen = 0
     for start in range(0, n, 256):      # BLOCK
-        size = min(n - start, <Py_ssize_t> BLOCK)
+        size = <int> min(n - start, <Py_ssize_t> BLOCK)
+        make_keys(p + 3 * start, size, keys)
         for i in range(size):
-            key = rgb_key(SPREAD3, p + 3 * (start + i))
-            entry = upper[key >> 9]
+            entry = upper[keys[i] >> 9]
             seen |= entry
-            places[i] = place_of(key, entry)
-            km_prefetch(&lower[places[i]])
-        for i in range(size):
-            out[start + i] = lower[places[i]]
+            out[start + i] = lower[place_of(keys[i], entry)]
     missed[0] = (seen & 2) != 0
 
 
@@ -346,13 +352,15 @@ def look_up(const uint8_t[:, ::1] pixels not None,      # IN (n, 3)
             const index_t[::1] lower not None,          # IN
             index_t[::1] indices not None,              # OUT (n,)
             uint8_t[::1] missed not None,               # INOUT (runs,) 1: to be done
-            int n_threads):
+            int n_threads, int level):
     """Map RGB pixels by table, in the runs that are to be done."""
     cdef Py_ssize_t run, n = pixels.shape[0]
+    cdef keys_fn make_keys = keys_at(level)
     for run in prange(missed.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
         if missed[run]:
-            look_up_run(&pixels[RUN * run, 0], min(<Py_ssize_t> RUN, n - RUN * run), &upper[0],
-                        &lower[0], &indices[RUN * run], &missed[run])
+            look_up_run(make_keys, &pixels[RUN * run, 0],
+                        min(<Py_ssize_t> RUN, n - RUN * run), &upper[0], &lower[0],
+                        &indices[RUN * run], &missed[run])
 
 
 def want_cells(const uint8_t[:, ::1] pixels not None,   # IN (n, 3)
@@ -368,6 +376,46 @@ def want_cells(const uint8_t[:, ::1] pixels not None,   # IN (n, 3)
                 while i < min(pixels.shape[0], RUN * (run + 1)):
                     wanted[rgb_key(SPREAD3, &pixels[i, 0]) >> 9] = 1
                     i += step
+
+
+# ---- the table of all colours
+
+def own_colors(const uint32_t[::1] keys not None,       # IN (n,) RGB keys
+               const uint16_t[::1] owners not None,     # IN (n,)
+               index_t[::1] table not None):            # OUT (2^24,) at the keys
+    """Write each colour's owner."""
+    cdef Py_ssize_t i
+    with nogil:
+        for i in range(keys.shape[0]):
+            table[keys[i]] = <index_t> owners[i]
+
+
+cdef void take_block(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
+                     index_t* out) noexcept nogil:
+    cdef uint32_t keys[BLOCK + AHEAD]
+    cdef int i
+    for i in range(0, 3 * BLOCK, 64):
+        km_prefetch(p + SOURCE_AHEAD + i)
+    make_keys(p, n, keys)
+    for i in range(n, n + AHEAD):
+        keys[i] = 0
+    for i in range(n):
+        km_prefetch(&table[keys[i + AHEAD]])
+        out[i] = table[keys[i]]
+
+
+def take_rgb(const uint8_t[:, ::1] pixels not None,     # IN (n, 3)
+             const index_t[::1] table not None,         # IN (2^24,)
+             index_t[::1] indices not None,             # OUT (n,)
+             int n_threads, int level):
+    """Map RGB pixels whose colours all stand in the table."""
+    cdef Py_ssize_t block, n = pixels.shape[0]
+    cdef keys_fn make_keys = keys_at(level)
+    for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
+                        schedule="static"):
+        take_block(make_keys, &pixels[BLOCK * block, 0],
+                   <int> min(<Py_ssize_t> BLOCK, n - BLOCK * block), &table[0],
+                   &indices[BLOCK * block])
 
 
 # ---- alpha

@@ -17,21 +17,22 @@
 
 /* What km_cpu_level() tests is exactly what the target strings name, no more. */
 #if (defined(__GNUC__) || defined(__clang__)) && defined(__x86_64__)
-#define KM_V3_VOID __attribute__((target("avx2,bmi,bmi2,popcnt"))) void
+#define KM_V3_VOID __attribute__((target("avx2,bmi,bmi2,fma,popcnt"))) void
 #if defined(__clang__)
 #define KM_V4_VOID \
-    __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt"), \
+    __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi,bmi2,fma,popcnt"), \
                    min_vector_width(512))) void
 #else
 #define KM_V4_VOID \
-    __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi,bmi2,popcnt," \
+    __attribute__((target("avx512f,avx512bw,avx512cd,avx512dq,avx512vl,avx2,bmi,bmi2,fma,popcnt," \
                           "prefer-vector-width=512"))) void
 #endif
 static inline int km_cpu_level(void)
 {
     __builtin_cpu_init();
     if (!(__builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
-          __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("popcnt")))
+          __builtin_cpu_supports("bmi2") && __builtin_cpu_supports("fma") &&
+          __builtin_cpu_supports("popcnt")))
         return 0;
     if (!(__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
           __builtin_cpu_supports("avx512cd") && __builtin_cpu_supports("avx512dq") &&
