@@ -218,8 +218,9 @@ class Clusters:
 
     def inertia(self, palette: NDArray[np.uint8], sums: Sums) -> int:
         """Return the sum of weight times squared distance to the owner, exactly."""
-        total = self.tree.squares()
-        entries = spaces.coordinates(palette)[:, : len(palette)].T.tolist()
-        for c, (*s, w) in zip(entries, sums.tolist(), strict=True):
-            total += w * sum(v * v for v in c) - 2 * sum(v * t for v, t in zip(c, s, strict=True))
-        return total
+        # Each of the sums is at most the weight times 3 * 2^28; beyond 2^33 Python's integers.
+        kind = np.int64 if int(sums[:, -1].sum()) < 1 << 33 else object
+        c = spaces.coordinates(palette)[:, : len(palette)].T.astype(kind)
+        s = sums.astype(kind)
+        apart = int((s[:, -1] * (c * c).sum(axis=1)).sum()) - 2 * int((c * s[:, :-1]).sum())
+        return int(self.tree.squares()) + apart
