@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 from timing import picture
 
 import kmeans_c
@@ -32,7 +33,7 @@ class Case:
 
     image: str | None
     rounds: int
-    megapixels: float = WIDTH * HEIGHT / 1e6
+    megapixels: float = 9.8  # the photos' size
     bits: int = 8  # of each channel; 9: colours at random
     K: int = 16
     threads: int = 1
@@ -108,18 +109,23 @@ def measure(case: Case) -> Measured:
 
 def grown(case: Case) -> NDArray[np.uint8]:
     """The picture with so many pixels and colours; beyond its own size tiled, with noise."""
-    scale = (case.megapixels * 1e6 / (WIDTH * HEIGHT)) ** 0.5
-    width, height = round(WIDTH * scale), round(HEIGHT * scale)
+    size = WIDTH, HEIGHT
+    if case.image:
+        with Image.open(case.image) as opened:
+            size = opened.size
+    scale = (case.megapixels * 1e6 / (size[0] * size[1])) ** 0.5
+    width, height = (round(side * scale) for side in size)
     rng = np.random.default_rng(0)
     if case.bits == 9:
         return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    base = picture(case.image, min(width, WIDTH), min(height, HEIGHT))
+    base = picture(case.image, *size)
     if scale <= 1:
-        # The low bits go: fewer colours, at the same places.
-        return base & np.uint8(256 - (1 << 8 - case.bits))
+        # Pixels are left out and low bits cleared: no colour comes in that was not there.
+        small = Image.fromarray(base).resize((width, height), Image.Resampling.NEAREST)
+        return np.asarray(small) & np.uint8(256 - (1 << 8 - case.bits))
     out = np.empty((height, width, 3), np.uint8)
     for y in range(height):
-        row = np.resize(base[y % HEIGHT], (width, 3)).astype(np.int16)
+        row = np.resize(base[y % len(base)], (width, 3)).astype(np.int16)
         out[y] = np.clip(row + rng.integers(-3, 4, row.shape, np.int8), 0, 255)
     return out
 
