@@ -1,12 +1,14 @@
 """`quantize` beside other quantizers, from the same decoded array: bench_peers.py.
 
-    python benchmarks/bench_peers.py [--image FILE ...] [--k 16,256] [--threads 1] [--seconds 12]
+    python benchmarks/bench_peers.py [--image FILE ...] [--width 3840] [--k 16,256] [--threads 1]
+                                     [--seconds 12] [--only WORD ...]
 
 Prints a table in Markdown: how many times longer than `quantize` each takes, and the MSE (mean over
 the pixels of the squared RGB distance, summed over the channels) recomputed here from the palette
 in bytes and the indices that each returns. Each peer and `quantize` run in turn, for as many rounds
 as --seconds hold and for one at least; the medians of their ratios are printed, with several images
-the medians over those. Peers that are not installed are listed. Set GOMP_SPINCOUNT=1000.
+the medians over those. Peers that are not installed are listed. With ten megapixels the slowest
+take minutes: --only takes those whose names hold a word. Set GOMP_SPINCOUNT=1000.
 """
 
 import argparse
@@ -174,14 +176,20 @@ def compare(rgb: NDArray[np.uint8], mine: Call, peer: Call, seconds: float) -> t
     return statistics.median(ratios[1:] or ratios), mse(rgb, result)
 
 
-def table(images: list[NDArray[np.uint8]], ks: list[int], threads: int, seconds: float) -> None:
-    cells: dict[str, list[str]] = {name: [] for name in ("quantize", *PEERS)}
+def table(
+    images: list[NDArray[np.uint8]],
+    peers: dict[str, Callable[..., Call]],
+    ks: list[int],
+    threads: int,
+    seconds: float,
+) -> None:
+    cells: dict[str, list[str]] = {name: [] for name in ("quantize", *peers)}
     missing = {}
     for K in ks:
         calls = [ours(rgb, K, threads) for rgb in images]
         own = [mse(rgb, call()) for rgb, call in zip(images, calls, strict=True)]
         cells["quantize"] += ["1", f"{statistics.median(own):.1f}"]
-        for name, make in PEERS.items():
+        for name, make in peers.items():
             try:
                 found = [
                     compare(rgb, mine, make(rgb, K, threads), seconds)
@@ -207,17 +215,22 @@ def table(images: list[NDArray[np.uint8]], ks: list[int], threads: int, seconds:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--image", nargs="+", default=[])
+    parser.add_argument("--width", type=int, default=3840, help="of the picture without --image")
     parser.add_argument("--k", default="16,256")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--seconds", type=float, default=12)
+    parser.add_argument("--only", nargs="+", default=[""])
     options = parser.parse_args()
     for variable in ("OMP_NUM_THREADS", "RAYON_NUM_THREADS", "VIPS_CONCURRENCY"):
         # Read by libraries that are imported later, and offer no argument.
         os.environ[variable] = str(options.threads)
-    images = [as_rgb(path) for path in options.image] or [picture(None, 3840, 2560)]
+    images = [as_rgb(path) for path in options.image] or [
+        picture(None, options.width, options.width * 2 // 3)
+    ]
     for rgb in images:
         print(f"{rgb.shape[1]} x {rgb.shape[0]}, {distinct(rgb)} colours", file=sys.stderr)
-    table(images, [int(K) for K in options.k.split(",")], options.threads, options.seconds)
+    peers = {n: p for n, p in PEERS.items() if any(word in n for word in options.only)}
+    table(images, peers, [int(K) for K in options.k.split(",")], options.threads, options.seconds)
 
 
 def as_rgb(path: str) -> NDArray[np.uint8]:
