@@ -4,6 +4,7 @@ import gc
 import subprocess
 import sys
 import tracemalloc
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -83,11 +84,12 @@ def test_python_objects_do_not_pile_up(rng):
 
     tracemalloc.start()
     try:
-        traced()
-        first, last = traced(), traced()
+        sizes = [traced() for _ in range(6)]
     finally:
         tracemalloc.stop()
-    assert last - first < 4096  # 41 bytes a call: less than any object that is kept
+    # 41 bytes a call: less than any object that is kept. A leak shows in every hundred calls; what
+    # the interpreter itself lays up now and then does not.
+    assert min(b - a for a, b in pairwise(sizes)) < 4096
 
 
 @needs_proc
