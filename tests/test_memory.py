@@ -67,7 +67,11 @@ print(resident("VmHWM") - before - result.indices.nbytes, colors)
 
 def run(script):
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-P", "-c", script],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr
     return [int(number) for number in done.stdout.split()]
