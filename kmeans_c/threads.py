@@ -6,7 +6,6 @@ import re
 import sys
 import threading
 import time
-from functools import cache
 from pathlib import Path
 
 from kmeans_c._kernels import machine
@@ -30,6 +29,7 @@ class _Team(threading.local):
 
 _team = _Team()
 _trying = threading.Lock()
+_quotas: dict[int, int] = {}  # by process: read once, as a quota seldom changes
 
 
 def thread_count(n_threads: int | None = None) -> int:
@@ -110,10 +110,11 @@ def _affinity() -> int:
     return os.cpu_count() or 1
 
 
-@cache
 def _quota() -> int:
-    """Processors that the CPU quota of this process's cgroup allows; OpenMP does not know it."""
-    return read_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    """Processors that this process's CPU quota allows, which OpenMP runtimes do not know."""
+    if os.getpid() not in _quotas:
+        _quotas[os.getpid()] = read_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+    return _quotas[os.getpid()]
 
 
 def read_quota(membership: Path, root: Path) -> int:
@@ -214,7 +215,7 @@ def _before_fork() -> None:
 def _after_fork_in_child() -> None:
     global _trying  # noqa: PLW0603 - the parent's other threads may have held it
     _trying = threading.Lock()
-    _quota.cache_clear()
+    _quotas.clear()
 
 
 if hasattr(os, "register_at_fork"):

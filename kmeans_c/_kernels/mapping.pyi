@@ -3,40 +3,40 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-Bytes: TypeAlias = NDArray[np.uint8]
-Entries: TypeAlias = NDArray[np.int32]
-Upper: TypeAlias = NDArray[np.uint32]
-Indices: TypeAlias = NDArray[Any]
+_Bytes: TypeAlias = NDArray[np.uint8]
+_Entries: TypeAlias = NDArray[np.int32]
+_Upper: TypeAlias = NDArray[np.uint32]
+_Indices: TypeAlias = NDArray[Any]
 
 def compare_rgb(
-    pixels: Bytes, entries: NDArray[np.float32], indices: Indices, n_threads: int, level: int
+    pixels: _Bytes, entries: NDArray[np.float32], indices: _Indices, n_threads: int, level: int
 ) -> None: ...
-def take_grey(pixels: Bytes, table: Indices, indices: Indices) -> None: ...
+def take_grey(pixels: _Bytes, table: _Indices, indices: _Indices) -> None: ...
 def own_cells(
-    entries: Entries,
-    wanted: Bytes,
-    upper: Upper,
-    lower: Indices,
+    entries: _Entries,
+    wanted: _Bytes,
+    upper: _Upper,
+    lower: _Indices,
     fourth: int,
     n_threads: int,
     level: int,
 ) -> None: ...
 def look_up(
-    pixels: Bytes,
-    upper: Upper,
-    lower: Indices,
-    indices: Indices,
-    missed: Bytes,
+    pixels: _Bytes,
+    upper: _Upper,
+    lower: _Indices,
+    indices: _Indices,
+    missed: _Bytes,
     n_threads: int,
     level: int,
 ) -> None: ...
-def want_cells(pixels: Bytes, missed: Bytes, wanted: Bytes, step: int) -> None: ...
-def own_colors(keys: NDArray[np.uint32], owners: NDArray[np.uint16], table: Indices) -> None: ...
+def want_cells(pixels: _Bytes, missed: _Bytes, wanted: _Bytes, step: int) -> None: ...
+def own_colors(keys: NDArray[np.uint32], owners: NDArray[np.uint16], table: _Indices) -> None: ...
 def take_rgb(
-    pixels: Bytes, table: Indices, indices: Indices, n_threads: int, level: int
+    pixels: _Bytes, table: _Indices, indices: _Indices, n_threads: int, level: int
 ) -> None: ...
 def own_alpha(
-    pixels: Bytes, entries: Entries, clear: int, indices: Indices, opaque_too: bool, level: int
+    pixels: _Bytes, entries: _Entries, clear: int, indices: _Indices, opaque_too: bool, level: int
 ) -> None: ...
-def look_up_opaque(pixels: Bytes, upper: Upper, lower: Indices, indices: Indices) -> bool: ...
-def want_opaque(pixels: Bytes, wanted: Bytes) -> None: ...
+def look_up_opaque(pixels: _Bytes, upper: _Upper, lower: _Indices, indices: _Indices) -> bool: ...
+def want_opaque(pixels: _Bytes, wanted: _Bytes) -> None: ...
