@@ -3,7 +3,14 @@
 # cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
 """Colours as integer coordinates 0..16383; the formulas stand in kmeans_c/spaces.py."""
 
-from libc.stdint cimport int32_t, uint8_t
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memcpy
+
+cdef enum:
+    BLOCK = 4096        # colours that a thread takes at a time
+    STEP = 15           # bits of a float32 below the steps of a curve
+    SHIFT = 40          # bits below one coordinate unit in `axes`
 
 
 def coordinates(const uint8_t[:, ::1] colors not None,  # IN (n, 1, 3 or 4)
@@ -35,3 +42,117 @@ def coordinates(const uint8_t[:, ::1] colors not None,  # IN (n, 1, 3 or 4)
                 x[i] = 64 * p[i]
                 y[i] = 0
                 z[i] = 0
+
+
+cdef void take_block(const uint8_t* p, Py_ssize_t n, Py_ssize_t channels, int D,
+                     const int32_t* table, int32_t* x, Py_ssize_t stride) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int d
+    for d in range(D):
+        for i in range(n):
+            x[d * stride + i] = table[p[channels * i + d]]
+
+
+def take(const uint8_t[:, ::1] colors not None,     # IN (n, 1, 3 or 4)
+         const int32_t[::1] table not None,         # IN (256,)
+         int32_t[:, ::1] planes not None,           # OUT columns first..first + n of 1 or 3 planes
+         Py_ssize_t first, int n_threads):
+    """Write each channel's entry in a table; alpha is left out."""
+    cdef Py_ssize_t n = colors.shape[0], channels = colors.shape[1], stride = planes.shape[1]
+    cdef Py_ssize_t block, start
+    cdef int D = 1 if channels == 1 else 3
+    if n == 0:
+        return
+    for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
+                        schedule="static"):
+        start = block * BLOCK
+        take_block(&colors[start, 0], min(<Py_ssize_t> BLOCK, n - start), channels, D, &table[0],
+                   &planes[0, first + start], stride)
+
+
+cdef inline int32_t along(const int32_t* curve, int32_t lowest, int32_t light) noexcept nogil:
+    """The curve at `light`, between its two nearest nodes; see spaces.CURVE."""
+    cdef float real = <float> light
+    cdef int32_t bits, place
+    memcpy(&bits, &real, sizeof(bits))
+    bits = bits - lowest if bits > lowest else 0
+    place = bits >> STEP
+    bits &= (1 << STEP) - 1
+    return curve[place] + (
+        ((curve[place + 1] - curve[place]) * bits + (1 << (STEP - 1))) >> STEP)
+
+
+cdef void bend_block(const uint8_t* p, Py_ssize_t n, Py_ssize_t channels, const int32_t* mixing,
+                     const int32_t* curve, int32_t lowest, const int64_t* axes, int32_t* x,
+                     Py_ssize_t stride) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef const int32_t* red
+    cdef const int32_t* green
+    cdef const int32_t* blue
+    cdef int32_t middle
+    cdef int64_t one, two
+    for i in range(n):
+        red = mixing + 4 * p[channels * i]
+        green = mixing + 4 * (256 + p[channels * i + 1])
+        blue = mixing + 4 * (512 + p[channels * i + 2])
+        middle = along(curve, lowest, red[1] + green[1] + blue[1])
+        one = along(curve, lowest, red[0] + green[0] + blue[0]) - middle
+        two = along(curve, lowest, red[2] + green[2] + blue[2]) - middle
+        x[i] = <int32_t> ((axes[0] + axes[1] * middle + axes[2] * one + axes[3] * two) >> SHIFT)
+        x[stride + i] = <int32_t> ((axes[4] + axes[6] * one + axes[7] * two) >> SHIFT)
+        x[2 * stride + i] = <int32_t> ((axes[8] + axes[10] * one + axes[11] * two) >> SHIFT)
+
+
+def bend(const uint8_t[:, ::1] colors not None,         # IN (n, 3 or 4)
+         const int32_t[:, :, ::1] mixing not None,      # IN (3, 256, 4)
+         const int32_t[::1] curve not None,             # IN
+         const int64_t[:, ::1] axes not None,           # IN (3, 4)
+         int32_t[:, ::1] planes not None,               # OUT columns first..first + n of 3 planes
+         Py_ssize_t first, int32_t lowest, int n_threads):
+    """Mix the channels' light, bend each of the three mixtures, and turn the axes.
+
+    `mixing` holds what a channel's value adds to the three mixtures. Of the bent mixtures, the
+    second and the differences of the first and the third from it make a coordinate: (axes . (1,
+    second, first - second, third - second)) >> SHIFT; the last two coordinates take only the
+    differences. `lowest` is the curve's first node as the bits of a float32. Alpha is left out.
+    """
+    cdef Py_ssize_t n = colors.shape[0], channels = colors.shape[1], stride = planes.shape[1]
+    cdef Py_ssize_t block, start
+    if n == 0:
+        return
+    for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
+                        schedule="static"):
+        start = block * BLOCK
+        bend_block(&colors[start, 0], min(<Py_ssize_t> BLOCK, n - start), channels,
+                   &mixing[0, 0, 0], &curve[0], lowest, &axes[0, 0], &planes[0, first + start],
+                   stride)
+
+
+cdef void fade_block(const uint8_t* p, Py_ssize_t n, const int32_t* middle, const int32_t* depths,
+                     int32_t* x, Py_ssize_t stride) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef int32_t alpha
+    cdef int d
+    for i in range(n):
+        alpha = p[4 * i + 3]
+        for d in range(3):
+            # 510 * 16384 makes what is divided positive, so that halves go upwards everywhere.
+            x[d * stride + i] = middle[d] - 16384 + (
+                2 * alpha * (x[d * stride + i] - middle[d]) + 510 * 16384 + 255) // 510
+        x[3 * stride + i] = depths[alpha]
+
+
+def fade(const uint8_t[:, ::1] colors not None,     # IN (n, 4)
+         const int32_t[::1] middle not None,        # IN (3,)
+         const int32_t[::1] depths not None,        # IN (256,)
+         int32_t[:, ::1] planes not None,           # INOUT columns first..first + n of 4 planes
+         Py_ssize_t first, int n_threads):
+    """Draw colours towards the middle as they are transparent, and write the fourth plane."""
+    cdef Py_ssize_t n = colors.shape[0], stride = planes.shape[1], block, start
+    if n == 0:
+        return
+    for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
+                        schedule="static"):
+        start = block * BLOCK
+        fade_block(&colors[start, 0], min(<Py_ssize_t> BLOCK, n - start), &middle[0], &depths[0],
+                   &planes[0, first + start], stride)
