@@ -176,8 +176,9 @@ def units(space: str) -> int:
 def mean_squared_error(inertia: int, n_pixels: int, channels: int, space: str = "srgb") -> float:
     """Turn an inertia into the mean squared distance of a pixel, in the space's own units squared.
 
-    An inertia is a sum of weight times squared distance of coordinates. In srgb and linear a grey's error counts in each of three channels, as it does for RGB; in oklab
-    and lab it is one of lightness anyway.
+    An inertia is a sum of weight times squared distance of coordinates. In srgb and linear a
+    grey's error counts in each of three channels, as it does for RGB; in oklab and lab it is one
+    of lightness anyway.
     """
     shown = 3 if channels == 1 and space in ("srgb", "linear") else 1
     return inertia * shown / (units(space) ** 2 * n_pixels)
