@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import spaces, threads
 from kmeans_c._kernels import mapping as kernel
-from kmeans_c._kernels.histogram import make_keys
+from kmeans_c._kernels import owners as owners_kernel
 from kmeans_c.histogram import Histogram
 
 Pixels = NDArray[np.uint8]
@@ -30,7 +30,13 @@ UNKNOWN = 3
 
 
 def map_counted(
-    pixels: Pixels, histogram: Histogram, palette: Pixels, owners: Indices, *, n_threads: int
+    pixels: Pixels,
+    histogram: Histogram,
+    palette: Pixels,
+    owners: Indices,
+    space: str = "srgb",
+    *,
+    n_threads: int,
 ) -> Indices:
     """Return the index of every pixel's entry, where a histogram has counted all of the pixels.
 
@@ -42,13 +48,17 @@ def map_counted(
     palette : uint8 array (K, channels)
     owners : integer array
         The entry of each of the histogram's colours.
+    space : str
+        Where distances were measured: away from srgb only the owners know the nearest entry.
     n_threads : int
     """
     mapper = PaletteMap(palette)
-    if mapper.channels == 4 and len(palette) == len(histogram):
+    foreign = space != "srgb"
+    if mapper.channels == 4 and (foreign or len(palette) == len(histogram)):
         # All colours are kept, also those that are too faint to lie in different places.
-        return mapper.look_up_exactly(pixels, histogram, owners)
-    if mapper.channels == 3 and not mapper.compares(pixels.size // 3, len(histogram)):
+        return mapper.look_up_exactly(pixels, histogram, owners, n_threads)
+    compares = mapper.channels == 1 or mapper.compares(pixels.size // 3, len(histogram))
+    if foreign or not compares:
         mapper.learn(histogram, owners)
     return mapper.map(pixels, n_threads=n_threads)
 
@@ -114,23 +124,28 @@ class PaletteMap:
         return COMPARE_K[level] >= self.K
 
     def learn(self, histogram: Histogram, owners: NDArray[np.uint16]) -> None:
-        """Take over what a clustering knows: the owner of each of the histogram's RGB colours.
+        """Take over what a clustering knows: the owner of each of the histogram's colours.
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        # 16 or 32 MiB of address space: memory only where colours are.
-        self.learnt = np.empty(1 << 24, self.dtype)
+        # For RGB 16 or 32 MiB of address space: memory only where colours are.
+        self.learnt = np.empty(1 << 24 if self.channels == 3 else 256, self.dtype)
         kernel.own_colors(histogram.keys, owners, self.learnt)
 
-    def look_up_exactly(self, pixels: Pixels, histogram: Histogram, owners: Indices) -> Indices:
-        """Return the owner of every pixel's colour, all of which are in the histogram."""
-        flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
+    def look_up_exactly(
+        self, pixels: Pixels, histogram: Histogram, owners: Indices, n_threads: int
+    ) -> Indices:
+        """Return the owner of every RGBA pixel's colour, all of which are in the histogram."""
+        flat = np.ascontiguousarray(pixels).reshape(-1, 4)
         indices = np.empty(len(flat), self.dtype)
+        bits = (len(histogram) + len(histogram) // 2).bit_length()  # a third to two thirds full
+        slots = np.empty((1 << bits, 2), np.uint32)
+        owners_kernel.fill_slots(histogram.keys, owners, slots, 32 - bits)
         for start in range(0, len(flat), SLICE):
-            piece = flat[start : start + SLICE]
-            keys = np.empty(len(piece), np.uint32)
-            make_keys(piece, keys)
-            indices[start : start + SLICE] = owners[np.searchsorted(histogram.keys, keys)]
+            stop = start + SLICE
+            owners_kernel.take_rgba(
+                flat[start:stop], slots, indices[start:stop], 32 - bits, n_threads
+            )
         return indices.reshape(pixels.shape[:-1])
 
     def _table(self) -> tuple[NDArray[np.uint32], Indices]:
@@ -142,8 +157,10 @@ class PaletteMap:
         return self.table
 
     def _take(self, pixels: Pixels, indices: Indices) -> None:
-        every = np.arange(256)[:, np.newaxis]
-        table = abs(every - self.colors[:, 0].astype(int)).argmin(axis=1).astype(self.dtype)
+        table = self.learnt
+        if table is None:
+            every = np.arange(256)[:, np.newaxis]
+            table = abs(every - self.colors[:, 0].astype(int)).argmin(axis=1).astype(self.dtype)
         for start in range(0, len(pixels), SLICE):
             stop = start + SLICE
             kernel.take_grey(pixels[start:stop, 0], table, indices[start:stop])
