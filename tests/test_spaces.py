@@ -383,10 +383,11 @@ def test_errors_are_told_in_the_units_of_the_space(space):
 
 
 @pytest.mark.parametrize("space", spaces.SPACES)
-@pytest.mark.parametrize(("channels", "K"), [(1, 3), (3, 3), (3, 300), (4, 3), (4, 300)])
-def test_pixels_get_the_owner_of_their_colour(monkeypatch, simd, n_threads, space, channels, K):
+@pytest.mark.parametrize("case", [(1, 3), (3, 3), (3, 300), (4, 3), (4, 300)])
+def test_pixels_get_the_owner_of_their_colour(monkeypatch, simd, n_threads, space, case):
     """Whatever it is: nothing is measured afresh."""
     monkeypatch.setattr(mapping, "SLICE", 1000)
+    channels, K = case
     rng = np.random.default_rng(K)
     pixels = rng.integers(0, 256, (40, 60, channels), dtype=np.uint8)
     pixels[:, :20] &= 0xF0
