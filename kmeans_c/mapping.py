@@ -57,8 +57,8 @@ def map_counted(
     if mapper.channels == 4 and (foreign or len(palette) == len(histogram)):
         # All colours are kept, also those that are too faint to lie in different places.
         return mapper.look_up_exactly(pixels, histogram, owners, n_threads)
-    compares = mapper.channels == 1 or mapper.compares(pixels.size // 3, len(histogram))
-    if foreign or not compares:
+    table = mapper.channels == 3 and not mapper.compares(pixels.size // 3, len(histogram))
+    if foreign or table:
         mapper.learn(histogram, owners)
     return mapper.map(pixels, n_threads=n_threads)
 
