@@ -13,7 +13,7 @@ The arithmetic, with which a comparison of everything with everything agrees bit
   clusters that are still empty are dropped. Each refill lowers the inertia, so this ends.
 - The final centroids are rounded to 8-bit colours and put in display order; the same refilling
   then makes all entries distinct and used.
-- Inertia is the sum of weight times squared distance, in units of (1/64)^2 of an 8-bit step.
+- Inertia is the sum of weight times squared distance, in coordinates squared (spaces.units).
 
 Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory
 28(2), 129-137.
@@ -57,7 +57,7 @@ class Fit(NamedTuple):
     n_iter : int
         Moves of the centroids.
     inertia : int
-        In units of (1/64)^2 of an 8-bit step.
+        In coordinates squared; see spaces.mean_squared_error.
     """
 
     palette: Colors
@@ -68,7 +68,14 @@ class Fit(NamedTuple):
 
 
 def fit(
-    histogram: Histogram, K: int, ITERS: int | None, *, init: str, draw: Draw, n_threads: int
+    histogram: Histogram,
+    K: int,
+    ITERS: int | None,
+    *,
+    init: str,
+    draw: Draw,
+    n_threads: int,
+    space: str = "srgb",
 ) -> Fit:
     """Reduce a histogram to min(K, distinct) colours.
 
@@ -84,24 +91,25 @@ def fit(
         How the first centroids are drawn.
     draw : Draw
     n_threads : int
+    space : {"srgb", "linear", "oklab", "lab"}
     """
     if len(histogram) <= K:
         return _lossless(histogram)
-    clusters = Clusters(histogram, n_threads)
+    clusters = Clusters(histogram, n_threads, space)
     # What is fully transparent keeps an entry of its own: no rounding may make it show.
     clear = K > 1 and histogram.has_transparent
-    moving = Clusters(histogram.visible(), n_threads) if clear else clusters
+    moving = Clusters(histogram.visible(), n_threads, space) if clear else clusters
     centroids = moving.seeds(K - clear, init, draw)
     centroids, n_iter = moving.iterate(centroids, ITERS)
-    palette = spaces.nearest_colors(centroids, histogram.channels)
+    palette = spaces.nearest_colors(centroids, histogram.channels, space)
     if clear:
         palette = np.concatenate([np.zeros((1, 4), np.uint8), palette])
     return clusters.settled(palette)._replace(n_iter=n_iter)
 
 
-def assign(histogram: Histogram, palette: Colors, *, n_threads: int) -> Fit:
+def assign(histogram: Histogram, palette: Colors, *, n_threads: int, space: str = "srgb") -> Fit:
     """Give each colour of a histogram to the nearest entry of a palette, which stays as it is."""
-    clusters = Clusters(histogram, n_threads)
+    clusters = Clusters(histogram, n_threads, space)
     return clusters.found(palette, clusters.assigned(palette))
 
 
@@ -126,10 +134,11 @@ def _lossless(histogram: Histogram) -> Fit:
 class Clusters:
     """A histogram's colours as points, and exact Lloyd passes over them."""
 
-    def __init__(self, histogram: Histogram, n_threads: int) -> None:
+    def __init__(self, histogram: Histogram, n_threads: int, space: str = "srgb") -> None:
+        self.space = space
         self.colors = histogram.colors
         self.weights = histogram.counts
-        self.points = spaces.coordinates(self.colors)
+        self.points = spaces.coordinates(self.colors, space, n_threads=n_threads)
         self.n_threads = n_threads
         self.level = simd_level()
         self.tree = Tree(histogram.keys, self.points, self.weights, self.n_threads, self.level)
@@ -205,7 +214,9 @@ class Clusters:
 
     def assigned(self, palette: Colors) -> Sums:
         """Assign every colour to an entry; return for each the sums of coordinates and weights."""
-        centroids = np.ascontiguousarray(spaces.coordinates(palette)[:, : len(palette)].T)
+        centroids = np.ascontiguousarray(
+            spaces.coordinates(palette, self.space)[:, : len(palette)].T
+        )
         sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
         self.tree.assign(centroids, sums, self.n_threads, self.level)
         return sums
@@ -220,7 +231,7 @@ class Clusters:
         """Return the sum of weight times squared distance to the owner, exactly."""
         # Each of the sums is at most the weight times 3 * 2^28; beyond 2^33 Python's integers.
         kind = np.int64 if int(sums[:, -1].sum()) < 1 << 33 else object
-        c = spaces.coordinates(palette)[:, : len(palette)].T.astype(kind)
+        c = spaces.coordinates(palette, self.space)[:, : len(palette)].T.astype(kind)
         s = sums.astype(kind)
         apart = int((s[:, -1] * (c * c).sum(axis=1)).sum()) - 2 * int((c * s[:, :-1]).sum())
         return int(self.tree.squares()) + apart

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.clustering import fit
+from kmeans_c.clustering import assign, fit
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
-from kmeans_c.mapping import PaletteMap
+from kmeans_c.mapping import PaletteMap, map_counted
 from kmeans_c.seeding import INITS, Draw
+from kmeans_c.spaces import SPACES
 from kmeans_c.threads import thread_count
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Palette:
         *,
         init: str = "k-means++",
         seed: int | np.random.Generator | None = 0,
+        space: str = "srgb",
         n_threads: int | None = None,
     ) -> Palette:
         """Find min(K, distinct) colours for a histogram, by k-means as `quantize` does.
@@ -77,7 +79,7 @@ class Palette:
             1..65536.
         ITERS : int or None
             Rounds of Lloyd's algorithm, 0 or more; None: until nothing changes.
-        init, seed, n_threads
+        init, seed, space, n_threads
             As for `quantize`.
 
         Returns
@@ -102,16 +104,19 @@ class Palette:
             init=check_choice("init", init, INITS),
             draw=Draw(seed),
             n_threads=thread_count(n_threads),
+            space=check_choice("space", space, SPACES),
         )
         return cls(in_rgb(found.palette), found.counts)
 
-    def map(self, image: Any, *, n_threads: int | None = None) -> NDArray[Any]:
+    def map(self, image: Any, *, space: str = "srgb", n_threads: int | None = None) -> NDArray[Any]:
         """Find the nearest entry for each pixel.
 
         Parameters
         ----------
         image : path, binary file object, PIL.Image.Image or array of uint8
             As for `quantize`.
+        space : {"srgb", "linear", "oklab", "lab"}
+            Where distances are measured.
         n_threads : int, optional
             The result does not depend on it.
 
@@ -121,7 +126,12 @@ class Palette:
             Ties go to the lowest index. Distances are those of `quantize`.
         """
         pixels, colors = alike(as_pixels(image), self.colors)
-        return PaletteMap(colors).map(pixels, n_threads=thread_count(n_threads))
+        threads = thread_count(n_threads)
+        if check_choice("space", space, SPACES) == "srgb":
+            return PaletteMap(colors).map(pixels, n_threads=threads)
+        histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
+        found = assign(histogram, colors, n_threads=threads, space=space)
+        return map_counted(pixels, histogram, colors, found.owners, space, n_threads=threads)
 
     def __len__(self) -> int:
         return len(self.colors)

@@ -20,6 +20,7 @@ from kmeans_c.images import as_pixels
 from kmeans_c.mapping import map_counted
 from kmeans_c.palette import MAX_ENTRIES, Palette, alike, in_rgb
 from kmeans_c.seeding import INITS, Draw
+from kmeans_c.spaces import SPACES, mean_squared_error
 from kmeans_c.threads import team, thread_count
 
 SHARE = 1 << 18  # pixels that are worth a thread: some 5 ms
@@ -41,7 +42,8 @@ class Quantized:
         Pixels of each entry; their sum is H * W.
     mse : float
         Mean over the pixels of the squared distance between the pixel and its entry, summed over
-        red, green and blue, which go from 0 to 255. With transparency it is the mean of the
+        red, green and blue, which go from 0 to 255; in another space its own units
+        (spaces.units). With transparency it is the mean of the
         distances seen over black and over white.
     n_iter : int
         Rounds of Lloyd's algorithm; 0 where the image has no more than K colours.
@@ -108,6 +110,7 @@ def quantize(
     palette: Palette | ArrayLike | None = None,
     init: str = "k-means++",
     seed: int | np.random.Generator | None = 0,
+    space: str = "srgb",
     n_threads: int | None = None,
 ) -> Quantized:
     """Reduce an image to at most K colours with k-means [1]_.
@@ -130,6 +133,8 @@ def quantize(
         script's way.
     seed : int, numpy.random.Generator or None
         None draws fresh entropy; any other seed gives the same bytes on every machine.
+    space : {"srgb", "linear", "oklab", "lab"}
+        Where distances are measured: sRGB's bytes, linear light, Oklab [3]_ or CIE Lab (D65).
     n_threads : int, optional
         Default: as many as OMP_NUM_THREADS, the affinity mask and the CPU quota allow.
 
@@ -158,10 +163,12 @@ def quantize(
        28(2), 129-137.
     .. [2] Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
        SODA '07.
+    .. [3] Ottosson, B. (2020). A perceptual color space for image processing.
     """
     K = check_int("K", K, 1, MAX_ENTRIES)
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
     check_choice("init", init, INITS)
+    check_choice("space", space, SPACES)
     draw = Draw(seed)
     pixels = as_pixels(image)
     threads = team(thread_count(n_threads), pixels.shape[0] * pixels.shape[1], SHARE)
@@ -173,17 +180,15 @@ def quantize(
 
     histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
     if palette is not None:
-        found = assign(histogram, colors, n_threads=threads)
+        found = assign(histogram, colors, n_threads=threads, space=space)
     else:
-        found = fit(histogram, K, ITERS, init=init, draw=draw, n_threads=threads)
-    indices = map_counted(pixels, histogram, found.palette, found.owners, n_threads=threads)
+        found = fit(histogram, K, ITERS, init=init, draw=draw, n_threads=threads, space=space)
+    indices = map_counted(pixels, histogram, found.palette, found.owners, space, n_threads=threads)
 
-    # Coordinates are in 64ths, and a grey error is one in each of three channels.
-    units = 64**2 * indices.size
     return Quantized(
         palette=in_rgb(found.palette) if palette is None else np.array(given.colors),
         indices=indices,
         counts=found.counts,
-        mse=found.inertia * (3 if pixels.shape[2] == 1 else 1) / units,
+        mse=mean_squared_error(found.inertia, indices.size, pixels.shape[2], space),
         n_iter=found.n_iter,
     )

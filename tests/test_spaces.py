@@ -9,9 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmeans_c import mapping, spaces
+from kmeans_c import Palette, mapping, quantize, spaces
+from kmeans_c.clustering import Clusters, fit
 from kmeans_c.histogram import Histogram
 from kmeans_c.mapping import map_counted
+from kmeans_c.seeding import Draw
 
 OTHERS = [space for space in spaces.SPACES if space != "srgb"]
 BENT = ["oklab", "lab"]
@@ -413,3 +415,83 @@ def test_any_number_of_rgba_colours_can_be_looked_up(rng, n):
     owners = np.arange(len(histogram), dtype=np.uint16)[::-1].copy()
     found = map_counted(histogram.colors, histogram, histogram.colors, owners, "oklab", n_threads=1)
     assert (found == owners).all()
+
+
+# The whole way.
+
+
+def image_of(channels, seed):
+    rng = np.random.default_rng(seed)
+    shape = (31, 43) if channels == 1 else (31, 43, channels)
+    image = rng.integers(0, 256, shape, dtype=np.uint8)
+    if channels == 4:
+        image[:, :9, 3] = 0
+        image[:, 9:30, 3] = 255
+    return image
+
+
+def as_colors(image):
+    colors = image.reshape(len(image) * image.shape[1], -1)
+    return colors * (colors[:, 3:] > 0) if colors.shape[1] == 4 else colors
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_quantize_measures_in_its_space(simd, n_threads, space, channels):
+    image = image_of(channels, 1)
+    found = quantize(image, 9, 3, space=space, n_threads=n_threads)
+    colors = as_colors(image)
+    entries = found.palette[:, :1] if channels == 1 else found.palette
+    away = squared(places(colors, space)[:, np.newaxis], places(entries, space))
+    assert (found.indices.ravel() == away.argmin(axis=1)).all()
+    inertia = int(away.min(axis=1).sum())
+    assert found.mse == spaces.mean_squared_error(inertia, image.shape[0] * 43, channels, space)
+    assert len(np.unique(found.palette, axis=0)) == 9
+    assert (found.counts > 0).all()
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_a_fit_is_the_references(space):
+    """Its moves, in the coordinates of the space."""
+    histogram = Histogram().add(image_of(3, 2)[:12])
+    K = 6
+    seeds = Clusters(histogram, 1, space).seeds(K, "k-means++", Draw(0))
+    points = [tuple(place) for place in places(histogram.colors, space).tolist()]
+    centroids, moves = reference.lloyd(
+        points, histogram.counts.tolist(), [tuple(c) for c in seeds.tolist()], 4
+    )
+    palette = spaces.nearest_colors(np.array(centroids, np.int32), 3, space)
+    found = fit(histogram, K, 4, init="k-means++", draw=Draw(0), n_threads=1, space=space)
+    palette = reference.display_order([tuple(c) for c in palette.tolist()])
+    assert [tuple(c) for c in found.palette.tolist()] == palette
+    assert found.n_iter == moves
+    entries = [tuple(place) for place in places(found.palette, space).tolist()]
+    owners = reference.assign(points, entries)
+    assert found.owners.tolist() == owners
+    assert found.inertia == reference.inertia(points, histogram.counts.tolist(), owners, entries)
+
+
+@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_a_palette_maps_in_a_space(space, channels):
+    image = image_of(channels, 3)
+    palette = Palette.fit(Histogram().add(image_of(3, 4)), 20, 1, space=space)
+    found = palette.map(image, space=space)
+    colors = as_colors(image)
+    colors = np.repeat(colors, 3, axis=1) if channels == 1 else colors
+    entries = palette.colors
+    if channels == 4:
+        entries = np.insert(entries, 3, 255, axis=1)
+    away = squared(places(colors, space)[:, np.newaxis], places(entries, space))
+    assert (found.ravel() == away.argmin(axis=1)).all()
+    assert (quantize(image, palette=palette, space=space).indices == found).all()
+
+
+def test_an_unknown_space_is_refused():
+    for call in (
+        lambda: quantize(image_of(3, 0), space="hsv"),
+        lambda: Palette.fit(Histogram().add(image_of(3, 0)), space="hsv"),
+        lambda: Palette([[0, 0, 0]]).map(image_of(3, 0), space="hsv"),
+    ):
+        with pytest.raises(ValueError, match=r"^space: expected one of srgb, linear, oklab, lab, "):
+            call()
