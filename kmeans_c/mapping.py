@@ -66,7 +66,7 @@ def map_counted(
 class PaletteMap:
     """The nearest entry of one palette for every colour, worked out as colours are met.
 
-    Distances are those of the working space (spaces.py). Not safe for use by two threads at once.
+    Distances are those of srgb (spaces.py). Not safe for use by two threads at once.
 
     Parameters
     ----------

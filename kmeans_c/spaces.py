@@ -42,6 +42,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c._kernels import spaces as kernel
+from kmeans_c.threads import team
 
 SPACES = ("srgb", "linear", "oklab", "lab")
 
@@ -53,6 +54,7 @@ PADDING = 64
 
 # Colours a kernel call: some 30 ms, so that Ctrl-C is seen in time.
 SLICE = 1 << 22
+SHARE = 1 << 15  # colours that are worth a thread: some 200 us
 
 # Linear light 1, and the value of a curve there, in the tables.
 LIGHT = 1 << 30
@@ -134,6 +136,7 @@ def coordinates(colors: Colors, space: str = "srgb", *, n_threads: int = 1) -> C
         kernel.coordinates(colors, planes)
         return planes
     tables = tables_of(space)
+    n_threads = team(n_threads, len(colors), SHARE)
     for first in range(0, len(colors), SLICE):
         piece = colors[first : first + SLICE]
         if space == "linear" or channels == 1:

@@ -223,6 +223,7 @@ def test_neither_threads_nor_slices_nor_layout_change_anything(
     colors = rng.integers(0, 256, (20_001, channels), dtype=np.uint8)
     expected = spaces.coordinates(colors, space)
     monkeypatch.setattr(spaces, "SLICE", 5000)
+    monkeypatch.setattr(spaces, "SHARE", 300)
     assert (spaces.coordinates(colors, space, n_threads=n_threads) == expected).all()
     assert (spaces.coordinates(np.asfortranarray(colors), space) == expected).all()
     assert expected.shape == (max(channels, 3), 20_001 + spaces.PADDING)
