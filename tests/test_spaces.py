@@ -1,5 +1,6 @@
 """Working spaces: tables that no C library can change, and coordinates that are what they say."""
 
+import zlib
 from decimal import Decimal, localcontext
 
 import color_reference as reference
@@ -176,6 +177,23 @@ def test_coordinates_are_those_of_float64(rng, space):
     assert abs(found - expected).max() < WITHIN
     assert found.min() >= 0
     assert found.max() <= 16383
+
+
+@pytest.mark.parametrize(
+    ("space", "sums"),
+    [
+        ("srgb", [0xCFCC030C, 0xAFE90BD6]),
+        ("linear", [0xE7D7C129, 0x2A542AEA]),
+        ("oklab", [0x60D34581, 0x3F3FDE7A]),
+        ("lab", [0xF85CC21D, 0x5FEFC886]),
+    ],
+)
+def test_the_same_numbers_on_every_machine(space, sums):
+    """Of 140,608 opaque colours and as many with other alphas."""
+    colors = lattice(5)
+    alphas = (np.arange(len(colors)) * 7 % 256).astype(np.uint8)
+    found = places(colors, space), places(np.c_[colors, alphas], space)
+    assert [zlib.crc32(rows.astype("<i4").tobytes()) for rows in found] == sums
 
 
 @pytest.mark.parametrize(
