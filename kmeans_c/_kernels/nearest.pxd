@@ -16,9 +16,12 @@ ctypedef void (*filter_fn)(const int32_t*, const float*, Py_ssize_t, int, const 
                            const int32_t*, int32_t*, float*, int32_t*, int*) noexcept nogil
 ctypedef void (*own_fn)(const int32_t*, Py_ssize_t, int, const int32_t*, const int32_t*, int,
                         const uint16_t*, int32_t*, int32_t*) noexcept nogil
+ctypedef void (*near_fn)(const int32_t*, Py_ssize_t, int, const int32_t*, const int32_t*, int,
+                         const uint16_t*, float, int32_t*, int32_t*, int32_t*) noexcept nogil
 
 cdef filter_fn filter_at(int D, int level) noexcept nogil
 cdef own_fn own_at(int D, int level) noexcept nogil
+cdef near_fn near_at(int D, int level) noexcept nogil
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t n) noexcept nogil:

@@ -153,6 +153,80 @@ cdef km_body_void own_body(
     differ[0] = some
 
 
+cdef km_body_void near_group(
+        int D, int G, const int32_t* x, Py_ssize_t stride, int n16,
+        const int32_t* packed, const int32_t* first, const int32_t* ids,
+        int32_t* best, int32_t* second, int32_t* owner) noexcept nogil:
+    """As own_group(), and keep the second best score too."""
+    cdef int32_t c[4][5]
+    cdef int32_t id_of[4]
+    cdef int32_t score, least, other, loser, who
+    cdef int i, j, d
+    for j in range(G):
+        id_of[j] = ids[j]
+        for d in range(5):
+            c[j][d] = packed[PACK * ids[j] + d] - first[d]
+    for i in range(n16):
+        least = best[i]
+        other = second[i]
+        who = owner[i]
+        for j in range(G):
+            score = c[j][NORM]
+            for d in range(D):
+                score -= c[j][d] * x[d * stride + i]
+            loser = least if score < least else score
+            who = id_of[j] if score < least else who
+            least = score if score < least else least
+            other = loser if loser < other else other
+        best[i] = least
+        second[i] = other
+        owner[i] = who
+
+
+cdef km_body_void near_body(
+        int D, const int32_t* x, Py_ssize_t stride, int n,
+        const int32_t* packed, const int32_t* ids, int m, const uint16_t* label, float slack,
+        int32_t* owner, int32_t* differ, int32_t* close) noexcept nogil:
+    """As own_body(); and `close` tells which points another candidate may win, if a point's two
+    nearest move by no more than `slack` together (a little more, for rounding).
+
+    With a and b the distances to the two nearest, b - a <= slack is b^2 - a^2 - slack^2 <= 2 a
+    slack.
+    """
+    cdef int32_t best[MAX_LEAF]
+    cdef int32_t second[MAX_LEAF]
+    cdef int32_t holder[MAX_LEAF]
+    cdef int32_t centre[4]
+    cdef int32_t some = 0, distance, delta
+    cdef int i, d, j = 1, n16 = <int> padded(n)
+    cdef const int32_t* first = packed + PACK * ids[0]
+    cdef float room = slack * slack, gap
+    for d in range(D):
+        centre[d] = first[d] >> 1
+    for i in range(n16):
+        best[i] = 0
+        second[i] = FAR
+        holder[i] = ids[0]
+    while j + 3 <= m:
+        near_group(D, 3, x, stride, n16, packed, first, ids + j, best, second, holder)
+        j += 3
+    if j + 2 <= m:
+        near_group(D, 2, x, stride, n16, packed, first, ids + j, best, second, holder)
+    elif j < m:
+        near_group(D, 1, x, stride, n16, packed, first, ids + j, best, second, holder)
+    for i in range(n16):
+        distance = best[i]      # and now that to the best: scores are differences
+        for d in range(D):
+            delta = x[d * stride + i] - centre[d]
+            distance += delta * delta
+        gap = <float> (second[i] - best[i]) - room
+        close[i] = (gap <= 0) | (gap * gap <= <float> 4.001 * room * <float> distance)
+    for i in range(n16):
+        owner[i] = holder[i]
+        some |= (holder[i] ^ label[i]) if i < n else 0
+    differ[0] = some
+
+
 cdef void filter3(
         const int32_t* a, const float* b, Py_ssize_t c, int d, const int32_t* e,
         const int32_t* f, int32_t* g, float* h, int32_t* i, int* j) noexcept nogil:
@@ -225,6 +299,42 @@ cdef km_v4_void own4_v4(
     own_body(4, a, b, c, d, e, f, g, h, i)
 
 
+cdef void near3(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(3, a, b, c, d, e, f, g, h, i, j, k)
+
+
+cdef km_v3_void near3_v3(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(3, a, b, c, d, e, f, g, h, i, j, k)
+
+
+cdef km_v4_void near3_v4(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(3, a, b, c, d, e, f, g, h, i, j, k)
+
+
+cdef void near4(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(4, a, b, c, d, e, f, g, h, i, j, k)
+
+
+cdef km_v3_void near4_v3(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(4, a, b, c, d, e, f, g, h, i, j, k)
+
+
+cdef km_v4_void near4_v4(
+        const int32_t* a, Py_ssize_t b, int c, const int32_t* d, const int32_t* e, int f,
+        const uint16_t* g, float h, int32_t* i, int32_t* j, int32_t* k) noexcept nogil:
+    near_body(4, a, b, c, d, e, f, g, h, i, j, k)
+
+
 cdef filter_fn filter_at(int D, int level) noexcept nogil:
     if D == 4:
         return (<filter_fn> filter4_v4 if level == 2 else
@@ -239,3 +349,11 @@ cdef own_fn own_at(int D, int level) noexcept nogil:
                 <own_fn> own4_v3 if level == 1 else <own_fn> own4)
     return (<own_fn> own3_v4 if level == 2 else
             <own_fn> own3_v3 if level == 1 else <own_fn> own3)
+
+
+cdef near_fn near_at(int D, int level) noexcept nogil:
+    if D == 4:
+        return (<near_fn> near4_v4 if level == 2 else
+                <near_fn> near4_v3 if level == 1 else <near_fn> near4)
+    return (<near_fn> near3_v4 if level == 2 else
+            <near_fn> near3_v3 if level == 1 else <near_fn> near3)
