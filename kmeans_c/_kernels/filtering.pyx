@@ -38,12 +38,14 @@ cdef enum:
     SOME = 1        # filter the tops that a centroid beyond its slack can reach,
     ALL = 2         # filter everything
 
-# Slack in parts of a centroid's last step, in units, and its most in parts of the clusters' radius.
-cdef float PATIENCE = 4.0
+# Slack is so many times a centroid's last step, and so much more; and none if that is a larger part
+# of the clusters' radius than this, as filtering each time is cheaper then. If more than this share
+# of the centroids left their slack, everything is filtered. All from one sweep over two photos, 16
+# and 256 clusters, on a busy machine; they decide speed only.
+cdef float PATIENCE = 3.0
 cdef float LEAST = 16.0
-cdef float ROOM = 0.25
-# Beyond this share of centroids that left their slack, everything is filtered.
-cdef float MANY = 0.125
+cdef float ROOM = 0.1
+cdef float MANY = 0.05
 
 
 cdef struct Stream:     # of a top: its candidates; of each mid, its candidates and close points
