@@ -109,6 +109,46 @@ def test_ties_and_equal_centroids_go_to_the_lowest_index(simd, n_threads):
     assert max(labels) < len(grid)
 
 
+@pytest.mark.parametrize("D", [3, 4])
+def test_ties_go_to_the_first_in_a_given_order(rng, simd, n_threads, D):
+    points = 64 * np.unique(rng.integers(0, 12, (2000, D)), axis=0)
+    centroids = 32 * rng.integers(0, 24, (30, D))
+    order = rng.permutation(30).astype(np.uint16)
+    tree = tree_of(points, np.ones(len(points), int))
+    assigned(tree, centroids, n_threads)
+    in_order, sums = brute_force(points, np.ones(len(points), int), centroids[order])
+    again = np.empty((30, D + 1), np.int64)
+    centroids = np.ascontiguousarray(centroids, np.int32)
+    tree.assign(centroids, again, n_threads, threads.simd_level(), order)
+    assert again[order].tolist() == sums
+    labels = np.empty(tree.n, np.uint16)
+    tree.labels(labels, None, n_threads)
+    assert labels.tolist() == order[in_order].tolist()
+    tree.labels(labels, np.argsort(order).astype(np.uint16), n_threads)
+    assert labels.tolist() == in_order
+    expected = brute_force(points, np.ones(len(points), int), centroids)
+    assert assigned(tree, centroids, n_threads)[:2] == expected
+
+
+@pytest.mark.parametrize("D", [3, 4])
+def test_few_centroids_leaving_their_slack(rng, simd, n_threads, D):
+    points, keys = clouds(rng, 6000, D)
+    weights = rng.integers(1, 50, len(points))
+    tree = tree_of(points, weights, keys)
+    centroids = points[rng.choice(len(points), 80, replace=False)].astype(np.int32)
+    sums = np.empty((80, D + 1), np.int64)
+    tree.iterate(centroids, sums, 40, n_threads, threads.simd_level())
+    before = tree.full_passes
+    for step in range(24):
+        moving = rng.choice(80, 1 + step % 3, replace=False)
+        centroids[moving] += rng.integers(-150, 151, (len(moving), D), dtype=np.int32)
+        centroids += rng.integers(-1, 2, centroids.shape, dtype=np.int32)
+        centroids = np.clip(centroids, 0, 16383)
+        labels, sums, _ = assigned(tree, centroids, n_threads)
+        assert (labels, sums) == brute_force(points, weights, centroids)
+    assert tree.full_passes - before < 12
+
+
 def test_changed_counts_points(rng):
     points, keys = clouds(rng, 3000, 3)
     tree = tree_of(points, np.ones(3000, int), keys)
@@ -173,12 +213,20 @@ def test_worst_is_the_costliest_point(rng, simd):
     weights = rng.integers(1, 2**35, 800)
     tree = tree_of(points, weights, keys)
     centroids = points[:5]
-    labels, _, _ = assigned(tree, centroids)
+    labels, _, _ = assigned(tree, centroids, 3)
     costs = [
         min(w, 2**33 - 1) * reference.squared_distance(x, centroids[label].tolist())
         for x, w, label in zip(points.tolist(), weights.tolist(), labels, strict=True)
     ]
     assert tree.worst() == (costs.index(max(costs)), max(costs))
+    assert tree.worst(3) == tree.worst()
+
+
+def test_worst_is_the_first_of_equals(n_threads):
+    points = np.stack([64 * (np.arange(20_000) % 100), np.zeros(20_000, int)] * 2, axis=1)
+    tree = tree_of(points[:, :3], np.ones(20_000, int))
+    assigned(tree, [[0, 0, 0]], 4)
+    assert tree.worst(n_threads)[0] == 99
 
 
 @pytest.mark.parametrize("x", [16383, 16320, 181, 12345])

@@ -8,7 +8,12 @@ from kmeans_c._kernels.points import Points
 class Tree(Points):
     full_passes: int
     def assign(
-        self, centroids: NDArray[np.int32], sums: NDArray[np.int64], n_threads: int, level: int
+        self,
+        centroids: NDArray[np.int32],
+        sums: NDArray[np.int64],
+        n_threads: int,
+        level: int,
+        order: NDArray[np.uint16] | None = None,
     ) -> int: ...
     def iterate(
         self,
@@ -18,5 +23,10 @@ class Tree(Points):
         n_threads: int,
         level: int,
     ) -> tuple[int, int]: ...
-    def labels(self, out: NDArray[np.uint16]) -> None: ...
-    def worst(self) -> tuple[int, int]: ...
+    def labels(
+        self,
+        out: NDArray[np.uint16],
+        names: NDArray[np.uint16] | None = None,
+        n_threads: int = 1,
+    ) -> None: ...
+    def worst(self, n_threads: int = 1) -> tuple[int, int]: ...

@@ -687,53 +687,78 @@ cdef class Tree(Points):
                const uint16_t[::1] names=None,          # IN (K,)
                int n_threads=1):
         """Write the owner that the last pass gave each point, or that owner's name."""
-        cdef Py_ssize_t top, leaf, i
+        cdef Py_ssize_t top
         cdef const uint16_t* name = NULL
         cdef uint16_t* to = &out[0]
-        cdef uint16_t* of_leaf
         if names is not None:
             name = &names[0]
+        if n_threads == 1:
+            with nogil:
+                for top in range(self.tops.n):
+                    self.label_top(top, name, to)
+            return
         for top in prange(self.tops.n, num_threads=n_threads, schedule="static", nogil=True):
-            self.name_top(top, name, to)
+            self.label_top(top, name, to)
 
-    cdef void name_top(self, Py_ssize_t top, const uint16_t* name, uint16_t* out) noexcept nogil:
-        cdef Py_ssize_t leaf, i
+    cdef void label_top(self, Py_ssize_t top, const uint16_t* name, uint16_t* out) noexcept nogil:
+        cdef Py_ssize_t leaf, first, last, i
         cdef uint16_t owner
         for leaf in range(self.mids.first[self.tops.first[top]],
                           self.mids.first[self.tops.first[top + 1]]):
+            first = self.leaves.first[leaf]
+            last = self.leaves.first[leaf + 1]
             if self.owner[leaf] != MIXED:
                 owner = <uint16_t> self.owner[leaf]
                 owner = owner if name == NULL else name[owner]
-                for i in range(self.leaves.first[leaf], self.leaves.first[leaf + 1]):
+                for i in range(first, last):
                     out[i] = owner
             elif name == NULL:
-                for i in range(self.leaves.first[leaf], self.leaves.first[leaf + 1]):
-                    out[i] = self.label[i]
+                memcpy(out + first, self.label + first, (last - first) * sizeof(uint16_t))
             else:
-                for i in range(self.leaves.first[leaf], self.leaves.first[leaf + 1]):
+                for i in range(first, last):
                     out[i] = name[self.label[i]]
 
-    def worst(self):
+    def worst(self, int n_threads=1):
         """Return (point, cost): the largest weight (at most 2^33 - 1) times squared distance to its
         centroid.
 
         The first of equals.
         """
-        cdef Py_ssize_t leaf, i, at = 0
-        cdef int d
-        cdef int64_t most = -1, cost, delta
-        cdef int32_t k
-        with nogil:
-            for leaf in range(self.leaves.n):
-                for i in range(self.leaves.first[leaf], self.leaves.first[leaf + 1]):
-                    k = self.label[i] if self.owner[leaf] == MIXED else self.owner[leaf]
-                    cost = 0
-                    for d in range(self.D):
-                        delta = self.x[d * self.stride + i] - self.last[k * self.D + d]
-                        cost += delta * delta
-                    cost *= min(self.w[i], <int64_t> ((<int64_t> 1 << 33) - 1))
-                    if cost > most:
-                        most = cost
-                        at = i
+        cdef Py_ssize_t top, at = 0
+        cdef int t
+        cdef int64_t most = -1
+        n_threads = min(n_threads, self.n_workers)
+        for t in range(n_threads):
+            self.workers[t].cost = -1
+        if n_threads == 1:
+            with nogil:
+                for top in range(self.tops.n):
+                    self.cost_top(&self.workers[0], top)
+        else:
+            for top in prange(self.tops.n, num_threads=n_threads, schedule="static", nogil=True):
+                self.cost_top(&self.workers[threadid()], top)
+        for t in range(n_threads):
+            if self.workers[t].cost > most or (
+                    self.workers[t].cost == most and self.workers[t].costliest < at):
+                most = self.workers[t].cost
+                at = self.workers[t].costliest
         return at, most
 
+    cdef void cost_top(self, Worker* worker, Py_ssize_t top) noexcept nogil:
+        """Find the costliest point of a top; a thread meets its tops in ascending order."""
+        cdef Py_ssize_t leaf, i
+        cdef int d
+        cdef int64_t cost, delta
+        cdef int32_t k
+        for leaf in range(self.mids.first[self.tops.first[top]],
+                          self.mids.first[self.tops.first[top + 1]]):
+            for i in range(self.leaves.first[leaf], self.leaves.first[leaf + 1]):
+                k = self.label[i] if self.owner[leaf] == MIXED else self.owner[leaf]
+                cost = 0
+                for d in range(self.D):
+                    delta = self.x[d * self.stride + i] - self.last[k * self.D + d]
+                    cost += delta * delta
+                cost *= min(self.w[i], <int64_t> ((<int64_t> 1 << 33) - 1))
+                if cost > worker.cost:
+                    worker.cost = cost
+                    worker.costliest = i
