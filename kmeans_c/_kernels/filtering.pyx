@@ -37,6 +37,7 @@ cdef enum:
     BORDERS = 0     # what a pass does: compare what is remembered,
     SOME = 1        # filter the tops that a centroid beyond its slack can reach,
     ALL = 2         # filter everything
+    WORTH = 1 << 18 # remembered words that are worth a second thread: some 0.1 ms
 
 # Slack is so many times a centroid's last step, and so much more; and none if that is a larger part
 # of the clusters' radius than this, as filtering each time is cheaper then. If more than this share
@@ -492,6 +493,13 @@ cdef class Tree(Points):
             self.streams[top] = worker.stream
             worker.stream = swapped
 
+    cdef Py_ssize_t remembered(self) noexcept nogil:
+        """Words of close points."""
+        cdef Py_ssize_t top, words = 0
+        for top in range(self.tops.n):
+            words += self.streams[top].used
+        return words
+
     cdef void keep_mid(self, Worker* worker, const int32_t* mid) noexcept nogil:
         cdef int32_t* at = self.lengthen(worker, mid[0])
         if at != NULL:
@@ -543,19 +551,19 @@ cdef class Tree(Points):
                 n_left += self.left[k]
                 self.spread[k] = self.slack[k] + drift
                 given += self.slack[k]
-                wanted += self.slack_for(k, mean)
+                wanted += self.slack_for(k)
             if n_left == 0:
                 return BORDERS
             if <float> n_left <= MANY * <float> self.K and given < 3 * wanted:
                 for k in range(self.K):
                     if self.left[k]:
-                        self.set_origin(k, self.slack_for(k, mean))
+                        self.set_origin(k, self.slack_for(k))
                 return SOME
         self.have_lists = False
         if self.have_last and not passing:
             self.have_lists = PATIENCE * mean < ROOM * self.radius()
         for k in range(self.K):
-            self.set_origin(k, self.slack_for(k, mean) if self.have_lists else 0)
+            self.set_origin(k, self.slack_for(k) if self.have_lists else 0)
         for k in range(self.K, self.stride_k):
             memcpy(self.plane_slack + k, self.plane_slack, sizeof(float))
             self.planes[ID * self.stride_k + k] = self.planes[ID * self.stride_k]
@@ -565,8 +573,8 @@ cdef class Tree(Points):
         self.full_passes += 1
         return ALL
 
-    cdef inline float slack_for(self, Py_ssize_t k, float mean) noexcept nogil:
-        return LEAST + PATIENCE * min(max(self.step[k], mean / 2), 8 * mean)
+    cdef inline float slack_for(self, Py_ssize_t k) noexcept nogil:
+        return LEAST + PATIENCE * self.step[k]
 
     cdef void set_origin(self, Py_ssize_t k, float slack) noexcept nogil:
         cdef int d
@@ -609,7 +617,7 @@ cdef class Tree(Points):
             self.in_order = order == NULL
             self.have_lists = False
         work = self.plan(order != NULL)
-        if n_threads == 1:
+        if n_threads == 1 or work == BORDERS and self.remembered() < WORTH:
             for top in range(self.tops.n):
                 self.pass_top(&self.workers[0], top, work)
         else:
@@ -697,7 +705,8 @@ cdef class Tree(Points):
                 for top in range(self.tops.n):
                     self.label_top(top, name, to)
             return
-        for top in prange(self.tops.n, num_threads=n_threads, schedule="static", nogil=True):
+        for top in prange(self.tops.n, num_threads=n_threads, schedule="dynamic",
+                          chunksize=4, nogil=True):
             self.label_top(top, name, to)
 
     cdef void label_top(self, Py_ssize_t top, const uint16_t* name, uint16_t* out) noexcept nogil:
@@ -735,7 +744,8 @@ cdef class Tree(Points):
                 for top in range(self.tops.n):
                     self.cost_top(&self.workers[0], top)
         else:
-            for top in prange(self.tops.n, num_threads=n_threads, schedule="static", nogil=True):
+            for top in prange(self.tops.n, num_threads=n_threads, schedule="dynamic",
+                          chunksize=4, nogil=True):
                 self.cost_top(&self.workers[threadid()], top)
         for t in range(n_threads):
             if self.workers[t].cost > most or (
