@@ -32,6 +32,7 @@ cdef extern from "multiversion.h" nogil:
     void km_prefetch(const void* address)
 
 cdef enum:
+    MOVES = 256     # that are put off at most
     MIXED = -1      # owner of a leaf whose points have different owners
     NOBODY = -2     # owner of every leaf before the first pass
     BORDERS = 0     # what a pass does: compare what is remembered,
@@ -46,7 +47,7 @@ cdef enum:
 cdef float PATIENCE = 3.0
 cdef float LEAST = 16.0
 cdef float ROOM = 0.1
-cdef float MANY = 0.05
+cdef float MANY = 0.04
 
 
 cdef struct Stream:     # of a top: its candidates; of each mid, its candidates and close points
@@ -73,7 +74,7 @@ cdef struct Worker:     # what one thread writes
     int32_t* work
     Stream stream       # of the top that is being filtered
     Group group
-    Move moves[2 * MAX_LEAF]
+    Move moves[MOVES]
     int n_moves
     int64_t* sums       # what this pass adds to the clusters' sums
     int64_t changed     # points that changed their owner
@@ -89,6 +90,35 @@ cdef inline float distance(const int32_t* a, const int32_t* b, int D) noexcept n
         step = <float> (a[d] - b[d])
         total += step * step
     return sqrtf(total)
+
+
+cdef inline void add_move(Worker* worker, const int64_t* weights, int32_t point, int32_t old,
+                          int32_t new) noexcept nogil:
+    cdef Move* move = &worker.moves[worker.n_moves]
+    worker.n_moves += 1
+    move.point = point
+    move.old = old
+    move.new = new
+    km_prefetch(&weights[point])
+
+
+cdef inline void move_sums(int D, const int32_t* x, Py_ssize_t stride, int64_t weight,
+                           int64_t* sums, int32_t old, int32_t new) noexcept nogil:
+    """Subtract a point from the sums of one cluster and add it to those of another."""
+    cdef int64_t* less = sums + old * (D + 1)
+    cdef int64_t* more = sums + new * (D + 1)
+    cdef int64_t part
+    cdef int d
+    for d in range(3):
+        part = weight * x[d * stride]
+        less[d] -= part
+        more[d] += part
+    if D == 4:
+        part = weight * x[3 * stride]
+        less[3] -= part
+        more[3] += part
+    less[D] -= weight
+    more[D] += weight
 
 
 cdef class Tree(Points):
@@ -240,14 +270,7 @@ cdef class Tree(Points):
 
     cdef inline void move(self, Worker* worker, Py_ssize_t i, int32_t old,
                           int32_t new) noexcept nogil:
-        cdef int d
-        cdef int64_t part
-        for d in range(self.D):
-            part = self.w[i] * self.x[d * self.stride + i]
-            worker.sums[old * (self.D + 1) + d] -= part
-            worker.sums[new * (self.D + 1) + d] += part
-        worker.sums[old * (self.D + 1) + self.D] -= self.w[i]
-        worker.sums[new * (self.D + 1) + self.D] += self.w[i]
+        move_sums(self.D, self.x + i, self.stride, self.w[i], worker.sums, old, new)
         worker.changed += 1
 
     cdef void share(self, Worker* worker, Py_ssize_t leaf, const int32_t* ids, int m,
@@ -279,9 +302,10 @@ cdef class Tree(Points):
             for i in range(n):      # without a branch: which points change is hard to predict
                 moved[n_moved] = i
                 n_moved += new[i] != label[i]
+            self.make_room(worker, n_moved)
             for j in range(n_moved):
                 i = moved[j]
-                self.move(worker, first + i, label[i], new[i])
+                add_move(worker, self.w, <int32_t> first + i, label[i], new[i])
                 label[i] = <uint16_t> new[i]
             if fresh:
                 worker.changed -= n_moved   # counted with their leaf
@@ -382,7 +406,6 @@ cdef class Tree(Points):
         cdef int32_t new[MAX_LEAF]
         cdef int moved[MAX_LEAF]
         cdef int32_t differ
-        cdef Move* move
         cdef int n, n16, m, i, j, n_moved
         at += 2 + at[1]
         while at < end:
@@ -400,23 +423,22 @@ cdef class Tree(Points):
                 for i in range(n):
                     moved[n_moved] = i
                     n_moved += new[i] != label[i]
+                self.make_room(worker, n_moved)
                 for j in range(n_moved):
                     i = moved[j]
-                    move = &worker.moves[worker.n_moves]
-                    worker.n_moves += 1
-                    move.point = point[i]
-                    move.old = label[i]
-                    move.new = new[i]
-                    label[i] = <uint16_t> new[i]
-                    self.label[point[i]] = <uint16_t> new[i]
-                    km_prefetch(&self.w[point[i]])
+                    add_move(worker, self.w, point[i], label[i], new[i])
                     for m in range(self.D):
                         km_prefetch(&self.x[m * self.stride + point[i]])
-                if worker.n_moves > MAX_LEAF:
-                    self.make_moves(worker)
+                    label[i] = <uint16_t> new[i]
+                    self.label[point[i]] = <uint16_t> new[i]
+
+    cdef void make_room(self, Worker* worker, int more) noexcept nogil:
+        """Make room for more moves."""
+        if worker.n_moves + more > MOVES:
+            self.make_moves(worker)
 
     cdef void make_moves(self, Worker* worker) noexcept nogil:
-        """What was put off until the points' coordinates and weights have come from memory."""
+        """Do what was put off until coordinates and weights have come from memory."""
         cdef int j
         for j in range(worker.n_moves):
             self.move(worker, worker.moves[j].point, worker.moves[j].old, worker.moves[j].new)
@@ -451,7 +473,9 @@ cdef class Tree(Points):
         cdef int32_t* at
         cdef int m_top, m_mid
         cdef Stream swapped
-        self.filter(self.planes, self.plane_slack, k, <int> self.K, self.tops.low + 4 * top,
+        cdef float* slack = self.plane_slack if self.have_lists else NULL
+        cdef float* of_top_slack = worker.slacks if self.have_lists else NULL
+        self.filter(self.planes, slack, k, <int> self.K, self.tops.low + 4 * top,
                     self.tops.high + 4 * top, of_top, worker.slacks, worker.work, &m_top)
         if not all_mids:
             old = self.streams[top].at
@@ -466,7 +490,7 @@ cdef class Tree(Points):
                 at[0] = m_top
                 memcpy(at + 1, of_top + ID * k, m_top * sizeof(int32_t))
         for mid in range(self.tops.first[top], self.tops.first[top + 1]):
-            self.filter(of_top, worker.slacks, k, m_top, self.mids.low + 4 * mid,
+            self.filter(of_top, of_top_slack, k, m_top, self.mids.low + 4 * mid,
                         self.mids.high + 4 * mid, of_mid, worker.slacks + k, worker.work, &m_mid)
             if old != NULL:
                 at = old
@@ -510,9 +534,10 @@ cdef class Tree(Points):
         cdef Py_ssize_t k = self.stride_k, leaf
         cdef int32_t* of_leaf = of_mid + PLANES * k
         cdef int32_t close[MAX_LEAF]
+        cdef float* slack = worker.slacks + k if self.have_lists else NULL
         cdef int m
         for leaf in range(self.mids.first[mid], self.mids.first[mid + 1]):
-            self.filter(of_mid, worker.slacks + k, k, m_mid, self.leaves.low + 4 * leaf,
+            self.filter(of_mid, slack, k, m_mid, self.leaves.low + 4 * leaf,
                         self.leaves.high + 4 * leaf, of_leaf, NULL, worker.work, &m)
             if m == 1:
                 self.set_owner(worker, leaf, leaf + 1, of_leaf[ID * k])

@@ -24,7 +24,7 @@ cdef km_body_void filter_body(
         int32_t* target, float* target_slack, int32_t* work, int* kept) noexcept nogil:
     """Keep the candidates that can own a point of the box, in their order (Kanungo et al. 2002).
 
-    Without `target_slack` only their numbers are written.
+    Without `target_slack` only their numbers are written; without `source_slack` nobody has any.
 
     The pivot is a candidate near the box's middle. Another candidate is out if even at the
     corner where it does best it is farther than the pivot, by so much that neither's slack (how
@@ -58,18 +58,27 @@ cdef km_body_void filter_body(
         pivot[d] = source[d * stride + slot]
         delta = max(pivot[d] - low[d], high[d] - pivot[d])
         reach += <float> delta * <float> delta
-    reach = 2 * sqrtf(reach)
-    pivot_slack = source_slack[slot]
-    for i in range(m16):
-        gap = 0
-        apart = 0
-        for d in range(D):
-            delta = source[d * stride + i] - pivot[d]
-            corner = high2[d] if delta > 0 else low2[d]
-            gap += delta * (source[d * stride + i] + pivot[d] - corner)
-            apart += delta * delta
-        work[i] = <float> gap <= (source_slack[i] + pivot_slack) * <float> 1.001 * (
-            reach + sqrtf(<float> apart))
+    if source_slack == NULL:
+        for i in range(m16):
+            gap = 0
+            for d in range(D):
+                delta = source[d * stride + i] - pivot[d]
+                corner = high2[d] if delta > 0 else low2[d]
+                gap += delta * (source[d * stride + i] + pivot[d] - corner)
+            work[i] = gap <= 0
+    else:
+        reach = 2 * sqrtf(reach)
+        pivot_slack = source_slack[slot]
+        for i in range(m16):
+            gap = 0
+            apart = 0
+            for d in range(D):
+                delta = source[d * stride + i] - pivot[d]
+                corner = high2[d] if delta > 0 else low2[d]
+                gap += delta * (source[d * stride + i] + pivot[d] - corner)
+                apart += delta * delta
+            work[i] = <float> gap <= (source_slack[i] + pivot_slack) * <float> 1.001 * (
+                reach + sqrtf(<float> apart))
     n = 0
     for i in range(m):
         slot = work[i]
@@ -80,8 +89,6 @@ cdef km_body_void filter_body(
         target[ID * stride + i] = source[ID * stride + work[i]]
     if target_slack == NULL:
         return
-    for i in range(n):
-        target_slack[i] = source_slack[work[i]]
     m16 = <int> padded(n)
     for d in range(D):
         for i in range(n):
@@ -89,9 +96,9 @@ cdef km_body_void filter_body(
         delta = target[d * stride]
         for i in range(n, m16):
             target[d * stride + i] = delta
-    pivot_slack = target_slack[0]
-    for i in range(n, m16):
-        target_slack[i] = pivot_slack
+    if source_slack != NULL:
+        for i in range(m16):
+            target_slack[i] = source_slack[work[i if i < n else 0]]
 
 
 cdef km_body_void own_group(
