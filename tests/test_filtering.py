@@ -132,7 +132,9 @@ def test_ties_go_to_the_first_in_a_given_order(rng, simd, n_threads, D):
 
 @pytest.mark.parametrize("D", [3, 4])
 def test_few_centroids_leaving_their_slack(rng, simd, n_threads, D):
-    points, keys = clouds(rng, 6000, D)
+    points = rng.integers(0, 16384, (6000, D))
+    points = points[np.argsort(reference.z_order((points >> 6).T), kind="stable")]
+    keys = np.arange(len(points))
     weights = rng.integers(1, 50, len(points))
     tree = tree_of(points, weights, keys)
     centroids = points[rng.choice(len(points), 80, replace=False)].astype(np.int32)
