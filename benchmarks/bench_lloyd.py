@@ -29,6 +29,7 @@ class Least:
         self.times = {}
 
     def __call__(self, name, call):
+        """Run something and keep how long it took."""
         start = self.clock()
         call()
         took = 1e3 * (self.clock() - start)

@@ -38,7 +38,7 @@ cdef enum:
     BORDERS = 0     # what a pass does: compare what is remembered,
     SOME = 1        # filter the tops that a centroid beyond its slack can reach,
     ALL = 2         # filter everything
-    WORTH = 1 << 18 # remembered words that are worth a second thread: some 0.1 ms
+    WORTH = 1 << 18     # remembered words that are worth a second thread: some 0.1 ms
 
 # Slack is so many times a centroid's last step, and so much more; and none if that is a larger part
 # of the clusters' radius than this, as filtering each time is cheaper then. If more than this share
@@ -770,7 +770,7 @@ cdef class Tree(Points):
                     self.cost_top(&self.workers[0], top)
         else:
             for top in prange(self.tops.n, num_threads=n_threads, schedule="dynamic",
-                          chunksize=4, nogil=True):
+                              chunksize=4, nogil=True):
                 self.cost_top(&self.workers[threadid()], top)
         for t in range(n_threads):
             if self.workers[t].cost > most or (
