@@ -19,6 +19,7 @@ Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Inf
 28(2), 129-137.
 """
 
+from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -26,7 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import spaces
-from kmeans_c._kernels import color_seeding
+from kmeans_c._kernels import color_seeding, coordinates
 from kmeans_c._kernels.filtering import Tree
 from kmeans_c.histogram import Histogram
 from kmeans_c.seeding import Draw
@@ -135,13 +136,25 @@ class Clusters:
     """A histogram's colours as points, and exact Lloyd passes over them."""
 
     def __init__(self, histogram: Histogram, n_threads: int, space: str = "srgb") -> None:
+        self.histogram = histogram
         self.space = space
-        self.colors = histogram.colors
         self.weights = histogram.counts
-        self.points = spaces.coordinates(self.colors, space, n_threads=n_threads)
         self.n_threads = n_threads
         self.level = simd_level()
+        if space == "srgb":
+            shape = max(3, histogram.channels), len(histogram) + spaces.PADDING
+            self.points = np.zeros(shape, np.int32)
+            coordinates.from_keys(
+                histogram.keys, histogram.channels, self.points, n_threads, self.level
+            )
+        else:
+            self.points = spaces.coordinates(histogram.colors, space, n_threads=n_threads)
         self.tree = Tree(histogram.keys, self.points, self.weights, self.n_threads, self.level)
+
+    @cached_property
+    def colors(self) -> Colors:
+        """The histogram's; they are only needed where clusters run empty."""
+        return self.histogram.colors
 
     def seeds(self, K: int, init: str, draw: Draw) -> Centroids:
         """Draw K centroids among the colours: by their weight, or by k-means++.
@@ -192,39 +205,51 @@ class Clusters:
             empty = np.flatnonzero(sums[:, -1] == 0)
             if len(empty) == 0:
                 return centroids, sums
-            worst, cost = self.tree.worst()
+            worst, cost = self.tree.worst(self.n_threads)
             if cost == 0:
                 centroids = np.delete(centroids, empty, axis=0)
             else:
                 centroids[empty[0]] = self.points[:, worst]
 
     def settled(self, palette: Colors) -> Fit:
-        """Order a palette and refill it until all its entries are distinct and used."""
+        """Order a palette and refill it until all its entries are distinct and used.
+
+        While this lasts the palette keeps the centroids' order, as the tree knows it.
+        """
+        palette = palette.copy()
         while True:
-            palette = palette[display_order(palette)]
-            sums = self.assigned(palette)
-            empty = np.flatnonzero(sums[:, -1] == 0)
+            order = display_order(palette)
+            sums = self.assigned(palette, order)
+            empty = order[sums[order, -1] == 0]
             if len(empty) == 0:
-                return self.found(palette, sums)
-            worst, cost = self.tree.worst()
+                return self.found(palette, sums, order)
+            worst, cost = self.tree.worst(self.n_threads)
             if cost == 0:
                 palette = np.delete(palette, empty, axis=0)
             else:
                 palette[empty[0]] = self.colors[worst]
 
-    def assigned(self, palette: Colors) -> Sums:
-        """Assign every colour to an entry; return for each the sums of coordinates and weights."""
+    def assigned(self, palette: Colors, order: NDArray[np.intp] | None = None) -> Sums:
+        """Assign every colour to an entry; return for each the sums of coordinates and weights.
+
+        Of equally near entries the first in `order` wins.
+        """
         centroids = np.ascontiguousarray(
             spaces.coordinates(palette, self.space)[:, : len(palette)].T
         )
         sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
-        self.tree.assign(centroids, sums, self.n_threads, self.level)
+        places = None if order is None else order.astype(np.uint16)
+        self.tree.assign(centroids, sums, self.n_threads, self.level, places)
         return sums
 
-    def found(self, palette: Colors, sums: Sums) -> Fit:
-        """Tell what the last assignment was."""
+    def found(self, palette: Colors, sums: Sums, order: NDArray[np.intp] | None = None) -> Fit:
+        """Tell what the last assignment was, the entries in `order`."""
         owners = np.empty(len(self.weights), np.uint16)
-        self.tree.labels(owners)
+        names = None
+        if order is not None:
+            names = np.argsort(order).astype(np.uint16)
+            palette, sums = palette[order], sums[order]
+        self.tree.labels(owners, names, self.n_threads)
         return Fit(palette, owners, sums[:, -1].copy(), 0, self.inertia(palette, sums))
 
     def inertia(self, palette: NDArray[np.uint8], sums: Sums) -> int:
