@@ -42,12 +42,12 @@ cdef enum:
 
 # Slack is so many times a centroid's last step, and so much more; and none if that is a larger part
 # of the clusters' radius than this, as filtering each time is cheaper then. If more than this share
-# of the centroids left their slack, everything is filtered. All from one sweep over two photos, 16
+# of the centroids left their slack, everything is filtered. All from sweeps over three photos, 16
 # and 256 clusters, on a busy machine; they decide speed only.
 cdef float PATIENCE = 3.0
 cdef float LEAST = 16.0
 cdef float ROOM = 0.1
-cdef float MANY = 0.04
+cdef float MANY = 0.02
 
 
 cdef struct Stream:     # of a top: its candidates; of each mid, its candidates and close points
@@ -316,11 +316,8 @@ cdef class Tree(Points):
         cdef int j
         for j in range(m):
             spread = self.spread[ids[j]]
-            if spread > most:
-                second = most
-                most = spread
-            elif spread > second:
-                second = spread
+            second = max(second, min(most, spread))
+            most = max(most, spread)
         return <float> 1.001 * (most + second)
 
     cdef int32_t* lengthen(self, Worker* worker, Py_ssize_t more) noexcept nogil:
