@@ -137,12 +137,12 @@ def test_few_centroids_leaving_their_slack(rng, simd, n_threads, D):
     keys = np.arange(len(points))
     weights = rng.integers(1, 50, len(points))
     tree = tree_of(points, weights, keys)
-    centroids = points[rng.choice(len(points), 80, replace=False)].astype(np.int32)
-    sums = np.empty((80, D + 1), np.int64)
+    centroids = points[rng.choice(len(points), 200, replace=False)].astype(np.int32)
+    sums = np.empty((200, D + 1), np.int64)
     tree.iterate(centroids, sums, 40, n_threads, threads.simd_level())
     before = tree.full_passes
     for step in range(24):
-        moving = rng.choice(80, 1 + step % 3, replace=False)
+        moving = rng.choice(200, 1 + step % 3, replace=False)
         centroids[moving] += rng.integers(-150, 151, (len(moving), D), dtype=np.int32)
         centroids += rng.integers(-1, 2, centroids.shape, dtype=np.int32)
         centroids = np.clip(centroids, 0, 16383)
