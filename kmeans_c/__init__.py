@@ -8,6 +8,7 @@ from kmeans_c.classic import (
     initialize_centroids,
 )
 from kmeans_c.compress import Compressed, compress
+from kmeans_c.estimator import KMeans
 from kmeans_c.histogram import Histogram
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import Quantized, quantize
@@ -15,6 +16,7 @@ from kmeans_c.quantize import Quantized, quantize
 __all__ = [
     "Compressed",
     "Histogram",
+    "KMeans",
     "Palette",
     "Quantized",
     "__version__",

@@ -89,6 +89,13 @@ def as_centroids(name: str, centroids: ArrayLike, columns: int) -> NDArray[np.fl
     return array
 
 
+def widened(points: NDArray[Any], centroids: NDArray[Any]) -> NDArray[Any]:
+    """The points, as float64 where their own arithmetic would not hold the centroids."""
+    if points.dtype != np.float64 and largest(centroids) > WIDEST_FLOAT32:
+        return points.astype(np.float64)
+    return points
+
+
 def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.int32]:
     """(N,) centroid indices in 0..K-1, as a private copy: nobody can change them once checked."""
     array = _as_array(name, indices).copy()

@@ -10,13 +10,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from kmeans_c.checks import (
     MAX_K,
-    WIDEST_FLOAT32,
     as_centroids,
     as_indices,
     as_points,
     check_choice,
     check_int,
-    largest,
+    widened,
 )
 from kmeans_c.lloyd import Points, lloyd, means
 from kmeans_c.seeding import INITS, Draw, seed_rows
@@ -202,9 +201,7 @@ def apply_k_means(
 def _alike(points: NDArray[Any], centroids: ArrayLike) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """Check the centroids; points whose own arithmetic would not hold them become float64."""
     table = as_centroids("centroids", centroids, points.shape[1])
-    if points.dtype != np.float64 and largest(table) > WIDEST_FLOAT32:
-        points = points.astype(np.float64)
-    return points, table
+    return widened(points, table), table
 
 
 def _centroid_dtype(X: ArrayLike) -> Any:

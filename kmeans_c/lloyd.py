@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans_c._kernels import distances
 from kmeans_c._kernels import lloyd as kernels
 from kmeans_c.threads import simd_level, team
 
@@ -26,6 +27,10 @@ LANED_SUMS = 512  # sums whose four lanes take 16 KiB: half of a first-level cac
 SHARE = 1 << 22  # multiply-adds that are worth a thread: some 200 us
 FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
 CHUNK = 1 << 18  # points for which distances are held at a time
+PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
+OWN_SLICE = 1 << 24  # coordinates between two looks at the signals: some 20 ms
+OWN_SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
+TILE = 64  # centroids that the kernel takes together
 
 
 class Points:
@@ -39,10 +44,17 @@ class Points:
         As `threads.thread_count` returns it.
     weights : (N,) array, optional
         int64 for uint8 points, else float64; not negative.
+    offset : (D,) array of float64, optional
+        A place near the points. Where labels depend on rounding they depend on it; by default it is
+        chosen from the points.
     """
 
     def __init__(
-        self, X: NDArray[Any], n_threads: int, weights: NDArray[Any] | None = None
+        self,
+        X: NDArray[Any],
+        n_threads: int,
+        weights: NDArray[Any] | None = None,
+        offset: NDArray[np.float64] | None = None,
     ) -> None:
         self.X = X
         self.weights = weights
@@ -50,11 +62,7 @@ class Points:
         self.level = simd_level()
         self.real: Any = np.float64 if X.dtype == np.float64 else np.float32
         self.total: Any = np.int64 if X.dtype == np.uint8 else np.float64
-        # Any point near the others will do; a median of a few rows is not drawn away by outliers,
-        # and whole numbers stay whole.
-        rows = X[:: max(1, len(X) // 64)].astype(np.float64)
-        middle = np.median(rows, axis=0)
-        self.offset = np.floor(middle) if X.dtype == np.uint8 else middle
+        self.offset = _middle(X) if offset is None else offset
 
     def nearest(self, centroids: NDArray[np.float64]) -> NDArray[np.int32]:
         """The index of each point's nearest centroid; ties go to the lowest index."""
@@ -69,6 +77,33 @@ class Points:
     def totals(self, labels: NDArray[np.int32], K: int) -> NDArray[Any]:
         """(K, D + 1): as `nearest_totals`, for labels that are given."""
         return self._totals(K, None, labels)
+
+    def inertia(self, centroids: NDArray[np.float64], labels: NDArray[np.int32]) -> float:
+        """The weighted sum of squared distances from the centroids that the labels name."""
+        N, D = self.X.shape
+        parts = np.empty(-(-N // PART))
+        weights = None if self.weights is None else self.weights.astype(np.float64, copy=False)
+        n_threads = team(self.n_threads, N * D, OWN_SHARE)
+        together = max(1, OWN_SLICE // (PART * D))
+        for first in range(0, len(parts), together):
+            last = min(first + together, len(parts))
+            distances.own(self.X, weights, centroids, labels, parts, PART, first, last, n_threads)
+        return float(np.cumsum(parts)[-1])
+
+    def distances(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
+        """(N, K) distances; for float32 or float64 points, whose kind they are of."""
+        N, D = self.X.shape
+        K = len(centroids)
+        table = np.zeros((-(-K // TILE) * TILE, D), self.real)
+        table[:K] = centroids
+        table = np.ascontiguousarray(table.reshape(-1, TILE, D).transpose(0, 2, 1))
+        result = np.empty((N, K), self.real)
+        n_threads = team(self.n_threads, N * K * (D + 2), SHARE)
+        step = max(NARROW, SLICE // (K * (D + 2)))
+        for start in range(0, N, step):
+            stop = min(start + step, N)
+            distances.every(self.X, table, result, start, stop, n_threads, self.level)
+        return result
 
     def _table(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
         K, D = centroids.shape
@@ -114,9 +149,11 @@ class Points:
 
 
 def lloyd(
-    points: Points, centroids: NDArray[np.float64], ITERS: int
+    points: Points, centroids: NDArray[np.float64], ITERS: int, tol: float = 0.0
 ) -> tuple[NDArray[np.float64], int]:
     """Repeat Lloyd's two steps `ITERS` times, or until the centroids stay where they are.
+
+    They also count as staying where the squares of a step's moves add up to at most `tol`.
 
     Returns
     -------
@@ -125,12 +162,22 @@ def lloyd(
     n_iter : int
         Steps taken, the one that changed nothing included.
     """
-    for done in range(ITERS):
+    done = marked = 0
+    mark = centroids
+    while done < ITERS:
         moved = means(points, points.nearest_totals(centroids))
-        if np.array_equal(moved, centroids):
-            return centroids, done + 1
+        done += 1
+        # With a tol of 0 moves whose squares vanish still count.
+        if np.array_equal(moved, centroids) or 0 < tol >= _moves(centroids, moved):
+            return moved, done
+        # Rounding can make near ties swing for ever. A round of them is found by a mark that is set
+        # anew after 1, 2, 4 ... steps (Brent 1980), and whole rounds change nothing.
+        if np.array_equal(moved, mark):
+            ITERS = done + (ITERS - done) % (done - marked)
+        elif done >= 2 * marked:
+            mark, marked = moved, done
         centroids = moved
-    return centroids, ITERS
+    return centroids, done
 
 
 def means(points: Points, totals: NDArray[Any]) -> NDArray[np.float64]:
@@ -182,6 +229,20 @@ def _farthest(
         best = np.sort(np.argsort(-distances, kind="stable")[:FARTHEST])
         kept, distances = kept[best], distances[best]
     return kept, distances
+
+
+def _moves(before: NDArray[np.float64], after: NDArray[np.float64]) -> float:
+    """The sum of squared differences, in index order."""
+    return float(np.cumsum(np.square(after - before))[-1])
+
+
+def _middle(X: NDArray[Any]) -> NDArray[np.float64]:
+    """A place among the points.
+
+    Any will do; a median of a few rows is not drawn away by outliers, and whole numbers stay whole.
+    """
+    middle = np.median(X[:: max(1, len(X) // 64)].astype(np.float64), axis=0)
+    return np.floor(middle) if X.dtype == np.uint8 else middle
 
 
 def _squared(rows: NDArray[np.float64], centroid: NDArray[np.float64]) -> NDArray[np.float64]:
