@@ -22,7 +22,7 @@ from kmeans_c.protocol import (
     names_of,
     warn_convergence,
 )
-from kmeans_c.seeding import INITS, Draw, seed_rows
+from kmeans_c.seeding import INITS, Draw, by_content, seed_rows
 from kmeans_c.threads import thread_count
 
 RESTARTS = 10  # what scikit-learn's n_init="auto" means where starts are no better than chance
@@ -153,9 +153,7 @@ class KMeans(Estimator):
         """Each sample's closest centre, an index in 0..n_clusters-1."""
         return self._ready(self._fitted_samples(X)).nearest(self._centers())
 
-    def fit_predict(
-        self, X: Any, y: object = None, sample_weight: Any = None
-    ) -> NDArray[np.int32]:
+    def fit_predict(self, X: Any, y: object = None, sample_weight: Any = None) -> NDArray[np.int32]:
         """`fit`, and its labels."""
         return self.fit(X, y, sample_weight).labels_
 
@@ -198,9 +196,13 @@ class KMeans(Estimator):
         moves = _tolerance(points, self.tol)
         restarts = _restarts(self.init, self.n_init)
         draw = Draw(as_seed(self.random_state))
+        urn = points
+        if isinstance(self.init, str):
+            rows, odds = by_content(points.X, points.weights, n_threads)
+            urn = Points(rows, n_threads, odds)
         best: Any = None
         for _ in range(restarts):
-            start = _start(points, K, self.init, draw)
+            start = _start(urn, K, self.init, draw)
             if widened(points.X, start) is not points.X:
                 points = Points(widened(points.X, start), n_threads, points.weights)
             centroids, n_iter = lloyd(points, start, max_iter, moves)
@@ -229,9 +231,7 @@ def _ready(
     return Points(points, n_threads, weights, offset)
 
 
-def _counted(
-    samples: NDArray[Any], weights: NDArray[np.float64] | None, n_threads: int
-) -> Points:
+def _counted(samples: NDArray[Any], weights: NDArray[np.float64] | None, n_threads: int) -> Points:
     """The samples of a weight above 0. Weights that are all the same are as good as none."""
     if weights is None:
         return Points(samples, n_threads)
@@ -248,21 +248,22 @@ def _tolerance(points: Points, tol: object) -> float:
     """`tol` times the mean of the features' variances."""
     if isinstance(tol, bool) or not isinstance(tol, Real):
         raise TypeError(f"tol: expected a number, got {type(tol).__name__}")
-    if not 0 <= tol < math.inf:
+    relative = float(tol)
+    if not 0 <= relative < math.inf:
         raise ValueError(f"tol: expected a finite number of at least 0, got {tol}")
-    if tol == 0:
+    if relative == 0:
         return 0.0
     N, D = points.X.shape
     alone, everywhere = Points(points.X, points.n_threads), np.zeros(N, np.int32)
-    mean = alone.totals(everywhere, 1)[:, :-1] / N
-    return float(tol) * alone.inertia(mean, everywhere) / (N * D)
+    mean: NDArray[np.float64] = alone.totals(everywhere, 1)[:, :-1] / N
+    return relative * alone.inertia(mean, everywhere) / (N * D)
 
 
 def _restarts(init: Any, n_init: Any) -> int:
     given = not isinstance(init, str) and not callable(init)
     if isinstance(n_init, str):
         check_choice("n_init", n_init, ("auto",))
-        return 1 if given or isinstance(init, str) and init == "k-means++" else RESTARTS
+        return 1 if given or (isinstance(init, str) and init == "k-means++") else RESTARTS
     restarts = check_int("n_init", n_init, 1)
     if given and restarts != 1:
         told = f"n_init: one start is all that an array as init gives, not {restarts}"
@@ -275,7 +276,10 @@ def _start(points: Points, K: int, init: Any, draw: Draw) -> NDArray[np.float64]
     X = points.X
     if isinstance(init, str):
         check_choice("init", init, INITS)
-        rows = seed_rows(X, K, init, draw, n_threads=points.n_threads, weights=points.weights)
+        tries = 2 + int(math.log(K))
+        rows = seed_rows(
+            X, K, init, draw, n_threads=points.n_threads, weights=points.weights, tries=tries
+        )
         return X[rows].astype(np.float64)
     if callable(init):
         init = init(X, K, random_state=np.random.RandomState(draw.word() >> 32))

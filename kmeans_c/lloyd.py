@@ -94,9 +94,7 @@ class Points:
         """(N, K) distances; for float32 or float64 points, whose kind they are of."""
         N, D = self.X.shape
         K = len(centroids)
-        table = np.zeros((-(-K // TILE) * TILE, D), self.real)
-        table[:K] = centroids
-        table = np.ascontiguousarray(table.reshape(-1, TILE, D).transpose(0, 2, 1))
+        table = tiles(centroids, self.real)
         result = np.empty((N, K), self.real)
         n_threads = team(self.n_threads, N * K * (D + 2), SHARE)
         step = max(NARROW, SLICE // (K * (D + 2)))
@@ -248,6 +246,14 @@ def _middle(X: NDArray[Any]) -> NDArray[np.float64]:
 def _squared(rows: NDArray[np.float64], centroid: NDArray[np.float64]) -> NDArray[np.float64]:
     difference = rows - centroid
     return np.asarray((difference * difference).sum(axis=1), dtype=np.float64)
+
+
+def tiles(centroids: NDArray[Any], dtype: Any) -> NDArray[Any]:
+    """(ceil(K / TILE), D, TILE): TILE centroids side by side, as `distances` reads them."""
+    K, D = centroids.shape
+    table = np.zeros((_up(K, TILE), D), dtype)
+    table[:K] = centroids
+    return np.ascontiguousarray(table.reshape(-1, TILE, D).transpose(0, 2, 1))
 
 
 def _segments(N: int, row_bytes: int) -> int:

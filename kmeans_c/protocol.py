@@ -151,7 +151,9 @@ class Estimator:
             return result
         library = importlib.import_module(chosen)
         if chosen == "polars":
-            return library.DataFrame(result, schema=list(self.get_feature_names_out()), orient="row")
+            return library.DataFrame(
+                result, schema=list(self.get_feature_names_out()), orient="row"
+            )
         index = X.index if isinstance(X, library.DataFrame) else None
         columns = self.get_feature_names_out()
         return library.DataFrame(result, index=index, columns=columns, copy=False)
@@ -254,7 +256,8 @@ def _compare_names(estimator: str, fitted: NDArray[Any] | None, given: NDArray[A
         told = (
             f"X has feature names, but {estimator} was fitted without feature names"
             if fitted is None
-            else f"X does not have valid feature names, but {estimator} was fitted with feature names"
+            else f"X does not have valid feature names, but {estimator} was fitted with "
+            "feature names"
         )
         warnings.warn(told, UserWarning, stacklevel=4)
     elif not np.array_equal(fitted, given):

@@ -10,14 +10,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans_c._kernels import distances
 from kmeans_c._kernels import seeding as kernels
-from kmeans_c.threads import team
+from kmeans_c.lloyd import tiles
+from kmeans_c.threads import simd_level, team
 
 INITS = ("random", "k-means++")
 
 REDRAWS = 32  # draws a centroid before rows of equal content are accepted
 SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
 SLICE = 1 << 24  # coordinates between two looks at the signals: some 20 ms
+TRY_SHARE = 1 << 20  # coordinates of tries that are worth a thread: some 200 us
+TRY_SLICE = 1 << 26  # coordinates of tries between two looks at the signals: some 20 ms
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
 
 
@@ -99,15 +103,36 @@ def seed_rows(
     *,
     n_threads: int,
     weights: NDArray[Any] | None = None,
+    tries: int = 1,
 ) -> NDArray[np.intp]:
     """Indices of the K rows of `X` to start from, by one of `INITS`.
 
-    Odds grow with `weights`, all 1 by default.
+    Odds grow with `weights`, all 1 by default. "k-means++" draws `tries` rows at a time, up to 32,
+    and takes the one that leaves the least; more than one are for float points.
     """
     weights = None if weights is None else weights.astype(np.float64)
     if init == "random":
         return _random(X, K, draw, weights)
-    return _plus_plus(X, K, draw, n_threads, weights)
+    return _plus_plus(X, K, draw, weights, n_threads=n_threads, tries=tries)
+
+
+def by_content(
+    X: NDArray[Any], weights: NDArray[np.float64] | None, n_threads: int
+) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """The rows and their weights in an order that only the rows' content decides.
+
+    What is drawn from them does not depend on where a row stands, and a row of weight 2 is drawn as
+    two equal ones of weight 1 are, which stand side by side here.
+    """
+    marks = np.empty(len(X), np.uint64)
+    n_threads = team(n_threads, X.size, SHARE)
+    step = max(1, SLICE // X.shape[1])
+    for first in range(0, len(X), step):
+        kernels.fingerprints(X, marks, first, min(first + step, len(X)), n_threads)
+    # A stable sort takes twice as long; equal rows may change places where no weight tells.
+    order = np.argsort(marks, kind=None if weights is None else "stable")
+    weights = np.ones(len(X)) if weights is None else weights[order]
+    return np.take(X, order, axis=0, mode="clip"), weights  # "clip" copies twice as fast
 
 
 def _random(
@@ -130,31 +155,61 @@ def _random(
 
 
 def _plus_plus(
-    X: NDArray[Any], K: int, draw: Draw, n_threads: int, weights: NDArray[np.float64] | None
+    X: NDArray[Any],
+    K: int,
+    draw: Draw,
+    weights: NDArray[np.float64] | None,
+    *,
+    n_threads: int,
+    tries: int,
 ) -> NDArray[np.intp]:
     """Rows drawn in turn, with odds in proportion to the squared distance from the nearest so far.
 
     Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
-    SODA '07, 1027-1035.
+    SODA '07, 1027-1035. Its section 7 tells of the tries.
     """
     distance = np.full(len(X), np.inf)
     parts = np.empty(-(-len(X) // PART))
-    n_threads = team(n_threads, X.size, SHARE)
+    team_size = team(n_threads, X.size, SHARE)
     together = max(1, SLICE // (PART * X.shape[1]))
     chosen = [next(draw.distinct(len(X), weights))]
     while len(chosen) < K:
         for first in range(0, len(parts), together):
             last = min(first + together, len(parts))
-            kernels.closer(X, chosen[-1], weights, distance, parts, PART, first, last, n_threads)
+            kernels.closer(X, chosen[-1], weights, distance, parts, PART, first, last, team_size)
         totals = np.cumsum(parts)
-        mark = draw.uniform() * totals[-1]
-        part = _find(totals, mark)
-        near = slice(part * PART, (part + 1) * PART)
-        odds = distance[near] if weights is None else distance[near] * weights[near]
-        chosen.append(
-            part * PART + _find(np.cumsum(odds), mark - (totals[part - 1] if part else 0))
-        )
+        drawn = []
+        for _ in range(tries):
+            mark = draw.uniform() * totals[-1]
+            part = _find(totals, mark)
+            near = slice(part * PART, (part + 1) * PART)
+            odds = distance[near] if weights is None else distance[near] * weights[near]
+            rest = mark - (totals[part - 1] if part else 0)
+            drawn.append(part * PART + _find(np.cumsum(odds), rest))
+        least = 0 if tries == 1 else int(np.argmin(_left(X, drawn, distance, weights, n_threads)))
+        chosen.append(drawn[least])
     return np.array(chosen, np.intp)
+
+
+def _left(
+    X: NDArray[Any],
+    rows: list[int],
+    distance: NDArray[np.float64],
+    weights: NDArray[np.float64] | None,
+    n_threads: int,
+) -> NDArray[np.float64]:
+    """What the sum of squared distances would be with each of the rows as one more centroid."""
+    table = tiles(X[rows], X.dtype)
+    parts = np.empty((-(-len(X) // PART), len(rows)))
+    work = X.size * len(rows)
+    n_threads = team(n_threads, work, TRY_SHARE)
+    together = max(1, TRY_SLICE // (PART * X.shape[1] * len(rows)))
+    for first in range(0, len(parts), together):
+        last = min(first + together, len(parts))
+        distances.potentials(
+            X, weights, distance, table, parts, PART, first, last, n_threads, simd_level()
+        )
+    return np.asarray(np.cumsum(parts, axis=0)[-1], dtype=np.float64)
 
 
 def _find(totals: NDArray[np.float64], mark: float) -> int:

@@ -22,3 +22,15 @@ def own(
     last: int,
     n_threads: int,
 ) -> None: ...
+def potentials(
+    X: NDArray[Any],
+    weights: NDArray[Any] | None,
+    distance: NDArray[Any],
+    table: NDArray[Any],
+    parts: NDArray[Any],
+    length: int,
+    first: int,
+    last: int,
+    n_threads: int,
+    level: int,
+) -> None: ...

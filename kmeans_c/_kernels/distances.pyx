@@ -1,7 +1,8 @@
 # cython: language_level=3
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
-"""How far N points of D coordinates are from their own centroid, summed up, and from all of them.
+"""How far N points of D coordinates are from their own centroid, from all of them, and from rows
+that may become centroids.
 
 Differences are squared and added coordinate by coordinate, never |x|^2 + |c|^2 - 2 x.c, which would
 lose the digits of small distances. A distance to one centroid is a sum in coordinate order in a
@@ -19,6 +20,7 @@ cdef extern from "multiversion.h" nogil:
 cdef enum:
     TILE = 64  # centroids whose sums stand side by side in the first-level cache
     BLOCK = 64  # points that a thread takes at a time
+    CANDIDATES = 32  # rows that can be tried together
 
 ctypedef unsigned char uchar
 
@@ -71,7 +73,7 @@ cdef km_body_void rows(
     const real* restrict x, Py_ssize_t n, Py_ssize_t D, const real* restrict table, Py_ssize_t K,
     real* restrict out
 ) noexcept nogil:
-    """IN n points and the table, OUT (n, K) distances. Two points at a time share what is read."""
+    """IN n points and the table, OUT (n, K) squares. Two points at a time share what is read."""
     cdef Py_ssize_t tile, i, second, k, d, j, width
     cdef real x0, x1, x2, x3, y0, y1, y2, y3, t0, t1, t2, t3
     cdef real[TILE] s, r
@@ -113,41 +115,117 @@ cdef km_body_void rows(
                     r[j] = r[j] + (y0 - t0) * (y0 - t0)
                 t += TILE
             for j in range(width):
-                out[i * K + k + j] = sqrtf(s[j]) if real is float else sqrt(s[j])
+                out[i * K + k + j] = s[j]
             for j in range(width):
-                out[second * K + k + j] = sqrtf(r[j]) if real is float else sqrt(r[j])
+                out[second * K + k + j] = r[j]
 
-cdef void rows_baseline(
-    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out
+cdef km_body_void roots(real* x, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] = sqrtf(x[i]) if real is float else sqrt(x[i])
+
+
+cdef km_body_void lowered(
+    const real* restrict squares, const double* restrict distance, const double* weights,
+    Py_ssize_t n, Py_ssize_t L, double* restrict part
+) noexcept nogil:
+    """IN (n, L) squares and the points' own; INOUT L weighted sums of the lower of both."""
+    cdef Py_ssize_t i, j
+    cdef double own, other, w = 1
+    for i in range(n):
+        own = distance[i]
+        if weights != NULL:
+            w = weights[i]
+        for j in range(L):
+            other = <double> squares[i * L + j]
+            part[j] = part[j] + w * (other if other < own else own)
+
+
+# ---- A block of points on one thread: one wrapper a SIMD level. Where `distance` is not NULL it is
+# sums that are wanted, into `part`, and `out` is scratch.
+
+cdef km_body_void block(
+    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out,
+    const double* distance, const double* weights, double* part
 ) noexcept nogil:
     rows(x, n, D, table, K, out)
+    if distance == NULL:
+        roots(out, n * K)
+    else:
+        lowered(out, distance, weights, n, K, part)
 
-cdef km_v3_void rows_avx2(
-    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out
+cdef void block_baseline(
+    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out,
+    const double* distance, const double* weights, double* part
 ) noexcept nogil:
-    rows(x, n, D, table, K, out)
+    block(x, n, D, table, K, out, distance, weights, part)
 
-cdef km_v4_void rows_avx512(
-    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out
+cdef km_v3_void block_avx2(
+    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out,
+    const double* distance, const double* weights, double* part
 ) noexcept nogil:
-    rows(x, n, D, table, K, out)
+    block(x, n, D, table, K, out, distance, weights, part)
 
+cdef km_v4_void block_avx512(
+    const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out,
+    const double* distance, const double* weights, double* part
+) noexcept nogil:
+    block(x, n, D, table, K, out, distance, weights, part)
+
+cdef void block_at(
+    int level, const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K,
+    real* out, const double* distance, const double* weights, double* part
+) noexcept nogil:
+    if level >= 2:
+        block_avx512(x, n, D, table, K, out, distance, weights, part)
+    elif level == 1:
+        block_avx2(x, n, D, table, K, out, distance, weights, part)
+    else:
+        block_baseline(x, n, D, table, K, out, distance, weights, part)
+
+
+# ---- The doors. A table is (ceil(K / TILE), D, TILE): centroids, TILE of them side by side. What
+# stands behind the last one is not read.
 
 def every(const real[:, ::1] X not None, const real[:, :, ::1] table not None,
           real[:, ::1] out not None, Py_ssize_t start, Py_ssize_t stop, int n_threads, int level):
-    """OUT rows [start, stop) of the (N, K) distances from each point to each centroid.
-
-    IN table (ceil(K / TILE), D, TILE): the centroids, TILE of them side by side; what stands behind
-    the last one is read, and its distances are not kept.
-    """
-    cdef Py_ssize_t D = X.shape[1], K = out.shape[1], b, a, n
+    """OUT rows [start, stop) of the (N, K) distances from each point to each centroid."""
+    cdef Py_ssize_t D = X.shape[1], K = out.shape[1], b, a
     cdef const real* packed = &table[0, 0, 0]
     for b in prange((stop - start + BLOCK - 1) // BLOCK, num_threads=n_threads, nogil=True):
         a = start + b * BLOCK
-        n = min(<Py_ssize_t> BLOCK, stop - a)
-        if level >= 2:
-            rows_avx512(&X[a, 0], n, D, packed, K, &out[a, 0])
-        elif level == 1:
-            rows_avx2(&X[a, 0], n, D, packed, K, &out[a, 0])
-        else:
-            rows_baseline(&X[a, 0], n, D, packed, K, &out[a, 0])
+        block_at(level, &X[a, 0], min(<Py_ssize_t> BLOCK, stop - a), D, packed, K, &out[a, 0],
+                 NULL, NULL, NULL)
+
+
+cdef void potential(
+    int level, const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t L,
+    const double* distance, const double* weights, double* part
+) noexcept nogil:
+    cdef real[BLOCK * CANDIDATES] scratch
+    cdef Py_ssize_t i
+    for i in range(L):
+        part[i] = 0
+    for i in range((n + BLOCK - 1) // BLOCK):
+        block_at(level, x + i * BLOCK * D, min(<Py_ssize_t> BLOCK, n - i * BLOCK), D, table, L,
+                 scratch, distance + i * BLOCK,
+                 weights + i * BLOCK if weights != NULL else NULL, part)
+
+
+def potentials(const real[:, ::1] X not None, const double[::1] weights,
+               const double[::1] distance not None, const real[:, :, ::1] table not None,
+               double[:, ::1] parts not None, Py_ssize_t length, Py_ssize_t first, Py_ssize_t last,
+               int n_threads, int level):
+    """For the parts [first, last), of `length` points each: OUT (part, candidate) what the sum of
+    their squared distances would be with one of up to CANDIDATES rows as a further centroid.
+
+    IN distance: the squares so far; the table of the candidates. The sums are weighted; `weights`
+    may be None, all are 1 then.
+    """
+    cdef Py_ssize_t N = X.shape[0], D = X.shape[1], L = parts.shape[1], p, a
+    cdef const double* weight = &weights[0] if weights is not None else NULL
+    cdef const real* packed = &table[0, 0, 0]
+    for p in prange(first, last, num_threads=n_threads, nogil=True):
+        a = p * length
+        potential(level, &X[a, 0], min(length, N - a), D, packed, L, &distance[a],
+                  weight + a if weight != NULL else NULL, &parts[p, 0])

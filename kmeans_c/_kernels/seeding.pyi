@@ -13,3 +13,6 @@ def closer(
     last: int,
     n_threads: int,
 ) -> None: ...
+def fingerprints(
+    X: NDArray[Any], out: NDArray[Any], first: int, last: int, n_threads: int
+) -> None: ...

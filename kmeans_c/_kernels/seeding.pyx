@@ -1,9 +1,12 @@
 # cython: language_level=3
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
-"""What k-means++ asks of every point: how far it is from the nearest centroid drawn so far."""
+"""What k-means++ asks of every point: how far it is from the nearest centroid drawn so far; and
+what a point is called, wherever it stands."""
 
 from cython.parallel cimport prange
+from libc.stdint cimport uint64_t
+from libc.string cimport memcpy
 
 ctypedef unsigned char uchar
 
@@ -46,3 +49,24 @@ def closer(const value[:, ::1] X not None, Py_ssize_t row, const double[::1] wei
         # Three coordinates are unrolled: with D a constant the inner loop is.
         parts[p] = closer_part(&X[a, 0], n, 3 if D == 3 else D, &X[row, 0],
                                weight + a if weight != NULL else NULL, &distance[a])
+
+
+cdef uint64_t fingerprint(const value* x, Py_ssize_t D) noexcept nogil:
+    cdef Py_ssize_t d
+    cdef uint64_t bits, result = 0
+    cdef double number
+    for d in range(D):
+        number = <double> x[d] + 0.0  # makes -0.0 the 0.0 that it equals
+        memcpy(&bits, &number, sizeof(bits))
+        # An odd factor, the golden ratio's digits: Knuth's multiplicative hashing.
+        result = (result ^ bits) * <uint64_t> 0x9E3779B97F4A7C15
+        result ^= result >> 29
+    return result
+
+
+def fingerprints(const value[:, ::1] X not None, uint64_t[::1] out not None, Py_ssize_t first,
+                 Py_ssize_t last, int n_threads):
+    """OUT one number for the content of each of the rows [first, last)."""
+    cdef Py_ssize_t D = X.shape[1], i
+    for i in prange(first, last, num_threads=n_threads, schedule="static", nogil=True):
+        out[i] = fingerprint(&X[i, 0], D)
