@@ -6,6 +6,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from functools import partial
 from numbers import Real
 from typing import Any, Self
 
@@ -58,7 +59,7 @@ class KMeans(Estimator):
     Attributes
     ----------
     cluster_centers_ : (n_clusters, D) array
-        float32 where `X` was, else float64.
+        float32 where `X` was (and its squares are in float32's range), else float64.
     labels_ : (N,) array of int32
         Each sample's closest centre; ties go to the lowest index. They are what `predict` says.
     inertia_ : float
@@ -195,14 +196,9 @@ class KMeans(Estimator):
         max_iter = check_int("max_iter", self.max_iter, 1)
         moves = _tolerance(points, self.tol)
         restarts = _restarts(self.init, self.n_init)
-        draw = Draw(as_seed(self.random_state))
-        urn = points
-        if isinstance(self.init, str):
-            rows, odds = by_content(points.X, points.weights, n_threads)
-            urn = Points(rows, n_threads, odds)
+        starts = _starts(points, K, self.init, restarts, Draw(as_seed(self.random_state)))
         best: Any = None
-        for _ in range(restarts):
-            start = _start(urn, K, self.init, draw)
+        for start in starts:
             if widened(points.X, start) is not points.X:
                 points = Points(widened(points.X, start), n_threads, points.weights)
             centroids, n_iter = lloyd(points, start, max_iter, moves)
@@ -225,8 +221,8 @@ def _ready(
 
     What becomes of one of them depends on no other: not even the offset does.
     """
-    wide = samples.astype(centers.dtype) if centers.dtype == np.float64 else samples
-    points = widened(wide, centers)
+    wide = np.result_type(samples, centers)
+    points = widened(samples.astype(wide, copy=False), centers)
     offset = np.median(centers, axis=0).astype(np.float64)
     return Points(points, n_threads, weights, offset)
 
@@ -256,14 +252,15 @@ def _tolerance(points: Points, tol: object) -> float:
     N, D = points.X.shape
     alone, everywhere = Points(points.X, points.n_threads), np.zeros(N, np.int32)
     mean: NDArray[np.float64] = alone.totals(everywhere, 1)[:, :-1] / N
-    return relative * alone.inertia(mean, everywhere) / (N * D)
+    return float(relative * alone.inertia(mean, everywhere) / (N * D))
 
 
 def _restarts(init: Any, n_init: Any) -> int:
-    given = not isinstance(init, str) and not callable(init)
+    named = isinstance(init, str) and check_choice("init", init, INITS)
+    given = not named and not callable(init)
     if isinstance(n_init, str):
         check_choice("n_init", n_init, ("auto",))
-        return 1 if given or (isinstance(init, str) and init == "k-means++") else RESTARTS
+        return 1 if given or named == "k-means++" else RESTARTS
     restarts = check_int("n_init", n_init, 1)
     if given and restarts != 1:
         told = f"n_init: one start is all that an array as init gives, not {restarts}"
@@ -272,18 +269,24 @@ def _restarts(init: Any, n_init: Any) -> int:
     return restarts
 
 
-def _start(points: Points, K: int, init: Any, draw: Draw) -> NDArray[np.float64]:
-    X = points.X
+def _starts(
+    points: Points, K: int, init: Any, restarts: int, draw: Draw
+) -> list[NDArray[np.float64]]:
     if isinstance(init, str):
-        check_choice("init", init, INITS)
-        tries = 2 + int(math.log(K))
-        rows = seed_rows(
-            X, K, init, draw, n_threads=points.n_threads, weights=points.weights, tries=tries
-        )
-        return X[rows].astype(np.float64)
-    if callable(init):
-        init = init(X, K, random_state=np.random.RandomState(draw.word() >> 32))
-    start = as_centroids("init", init, X.shape[1])
-    if len(start) != K:
-        raise ValueError(f"init: expected {K} rows as n_clusters says, got {len(start)}")
-    return start
+        X, odds = by_content(points.X, points.weights, points.n_threads)
+        # As many tries as in k-means++'s first publication and in scikit-learn.
+        drawn = partial(
+            seed_rows, X, K, init, draw, n_threads=points.n_threads, weights=odds,
+            tries=2 + int(math.log(K)),
+        )  # fmt: skip
+        return [X[drawn()].astype(np.float64) for _ in range(restarts)]
+    starts = []
+    for _ in range(restarts):
+        found = init
+        if callable(init):
+            found = init(points.X, K, random_state=np.random.RandomState(draw.word() >> 32))
+        start = as_centroids("init", found, points.X.shape[1])
+        if len(start) != K:
+            raise ValueError(f"init: expected {K} rows as n_clusters says, got {len(start)}")
+        starts.append(start)
+    return starts
