@@ -279,7 +279,8 @@ def _starts(
             seed_rows, X, K, init, draw, n_threads=points.n_threads, weights=odds,
             tries=2 + int(math.log(K)),
         )  # fmt: skip
-        return [X[drawn()].astype(np.float64) for _ in range(restarts)]
+        # Fewer distinct rows than clusters: they start from the same ones again.
+        return [np.resize(X[drawn()], (K, X.shape[1])).astype(np.float64) for _ in range(restarts)]
     starts = []
     for _ in range(restarts):
         found = init

@@ -119,10 +119,10 @@ def seed_rows(
 def by_content(
     X: NDArray[Any], weights: NDArray[np.float64] | None, n_threads: int
 ) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """The rows and their weights in an order that only the rows' content decides.
+    """The distinct rows, in an order that their content alone decides, and how much each weighs.
 
     What is drawn from them does not depend on where a row stands, and a row of weight 2 is drawn as
-    two equal ones of weight 1 are, which stand side by side here.
+    two equal ones are.
     """
     marks = np.empty(len(X), np.uint64)
     n_threads = team(n_threads, X.size, SHARE)
@@ -131,8 +131,13 @@ def by_content(
         kernels.fingerprints(X, marks, first, min(first + step, len(X)), n_threads)
     # A stable sort takes twice as long; equal rows may change places where no weight tells.
     order = np.argsort(marks, kind=None if weights is None else "stable")
-    weights = np.ones(len(X)) if weights is None else weights[order]
-    return np.take(X, order, axis=0, mode="clip"), weights  # "clip" copies twice as fast
+    marks = marks[order]
+    starts = np.flatnonzero(np.concatenate([[True], marks[1:] != marks[:-1]]))
+    if weights is None:
+        heavy = np.diff(starts, append=len(X)).astype(np.float64)
+    else:
+        heavy = np.add.reduceat(weights[order], starts)
+    return np.take(X, order[starts], axis=0, mode="clip"), heavy  # "clip" copies twice as fast
 
 
 def _random(
