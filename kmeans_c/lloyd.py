@@ -26,11 +26,13 @@ SLICE = 1 << 28  # multiply-adds between two looks at the signals: 5 to 20 ms a 
 LANED_SUMS = 512  # sums whose four lanes take 16 KiB: half of a first-level cache
 SHARE = 1 << 22  # multiply-adds that are worth a thread: some 200 us
 FARTHEST = 4096  # candidates for refilling empty clusters, looked up at a time
-CHUNK = 1 << 18  # points for which distances are held at a time
+CHUNK = 1 << 20  # coordinates for which distances are held at a time
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
 OWN_SLICE = 1 << 24  # coordinates between two looks at the signals: some 20 ms
 OWN_SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
-TILE = 64  # centroids that the kernel takes together
+FAR_SLICE = 1 << 26  # squares of differences between two looks: three operations each
+FAR_WRITES = 1 << 22  # distances between two looks: memory that is new costs more than the sums
+TILE = 64  # centroids that the distances' kernels take together
 
 
 class Points:
@@ -97,7 +99,7 @@ class Points:
         table = tiles(centroids, self.real)
         result = np.empty((N, K), self.real)
         n_threads = team(self.n_threads, N * K * (D + 2), SHARE)
-        step = max(NARROW, SLICE // (K * (D + 2)))
+        step = max(NARROW, min(FAR_SLICE // (K * (D + 2)), FAR_WRITES // K))
         for start in range(0, N, step):
             stop = min(start + step, N)
             distances.every(self.X, table, result, start, stop, n_threads, self.level)
@@ -218,11 +220,13 @@ def _farthest(
     """Rows farthest from their nearest centroid, in index order, and those squared distances."""
     labels = points.nearest(centroids)
     kept, distances = np.empty((0, centroids.shape[1])), np.empty(0)
-    for start in range(0, len(points.X), CHUNK):
-        rows = points.X[start : start + CHUNK].astype(np.float64)
-        distance = _squared(rows, centroids[labels[start : start + CHUNK]])
+    step = max(1, CHUNK // points.X.shape[1])
+    for start in range(0, len(points.X), step):
+        chunk = slice(start, start + step)
+        rows = points.X[chunk].astype(np.float64)
+        distance = _squared(rows, centroids[labels[chunk]])
         if points.weights is not None:
-            distance[points.weights[start : start + CHUNK] == 0] = 0
+            distance[points.weights[chunk] == 0] = 0
         kept, distances = np.concatenate([kept, rows]), np.concatenate([distances, distance])
         best = np.sort(np.argsort(-distances, kind="stable")[:FARTHEST])
         kept, distances = kept[best], distances[best]

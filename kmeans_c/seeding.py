@@ -20,6 +20,7 @@ INITS = ("random", "k-means++")
 REDRAWS = 32  # draws a centroid before rows of equal content are accepted
 SHARE = 1 << 18  # coordinates that are worth a thread: some 200 us
 SLICE = 1 << 24  # coordinates between two looks at the signals: some 20 ms
+ROWS_SLICE = 1 << 22  # coordinates to be put in order between two looks
 TRY_SHARE = 1 << 20  # coordinates of tries that are worth a thread: some 200 us
 TRY_SLICE = 1 << 26  # coordinates of tries between two looks at the signals: some 20 ms
 PART = 4096  # points whose distances are added up together; fixed, so that threads change nothing
@@ -126,7 +127,7 @@ def by_content(
     """
     marks = np.empty(len(X), np.uint64)
     n_threads = team(n_threads, X.size, SHARE)
-    step = max(1, SLICE // X.shape[1])
+    step = max(1, ROWS_SLICE // X.shape[1])
     for first in range(0, len(X), step):
         kernels.fingerprints(X, marks, first, min(first + step, len(X)), n_threads)
     # A stable sort takes twice as long; equal rows may change places where no weight tells.
@@ -137,7 +138,11 @@ def by_content(
         heavy = np.diff(starts, append=len(X)).astype(np.float64)
     else:
         heavy = np.add.reduceat(weights[order], starts)
-    return np.take(X, order[starts], axis=0, mode="clip"), heavy  # "clip" copies twice as fast
+    rows = np.empty((len(starts), X.shape[1]), X.dtype)
+    for first in range(0, len(rows), step):
+        part = slice(first, first + step)
+        np.take(X, order[starts[part]], axis=0, out=rows[part], mode="clip")  # others copy twice
+    return rows, heavy
 
 
 def _random(

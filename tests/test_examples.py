@@ -40,6 +40,12 @@ def test_the_clouds_are_found(tmp_path):
     assert "[1000, 1000, 1000]" in output
 
 
+def test_the_estimator_finds_the_clouds_with_and_without_scikit_learn(tmp_path):
+    output = run("embed_in_sklearn.py", tmp_path)
+    assert "[1000, 1000, 1000]" in output
+    assert ("n_clusters': 3" in output) == ("was all" not in output)
+
+
 def test_the_thumbnail_is_a_palette_image(tmp_path):
     run("embed_in_pillow.py", tmp_path)
     with Image.open(tmp_path / "thumbnail.png") as image:
