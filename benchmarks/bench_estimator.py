@@ -19,7 +19,7 @@ from kmeans_c import KMeans
 
 CASES = [(1_000_000, 3, 16), (200_000, 16, 64), (50_000, 128, 256)]
 STEPS = 10
-SEEDS = 5
+SEEDS = 3
 
 
 def points(N: int, D: int, K: int, dtype: str) -> NDArray[np.floating]:

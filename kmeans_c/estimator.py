@@ -274,7 +274,7 @@ def _starts(
 ) -> list[NDArray[np.float64]]:
     if isinstance(init, str):
         X, odds = by_content(points.X, points.weights, points.n_threads)
-        # As many tries as in k-means++'s first publication and in scikit-learn.
+        # As many tries as in scikit-learn, whose inertia one alone does not reach.
         drawn = partial(
             seed_rows, X, K, init, draw, n_threads=points.n_threads, weights=odds,
             tries=2 + int(math.log(K)),

@@ -108,8 +108,8 @@ def seed_rows(
 ) -> NDArray[np.intp]:
     """Indices of the K rows of `X` to start from, by one of `INITS`.
 
-    Odds grow with `weights`, all 1 by default. "k-means++" draws `tries` rows at a time, up to 32,
-    and takes the one that leaves the least; more than one are for float points.
+    Odds grow with `weights`, all 1 by default. "k-means++" draws `tries` rows at a time and takes
+    the one that leaves the least; more than one are for float points.
     """
     weights = None if weights is None else weights.astype(np.float64)
     if init == "random":
@@ -176,50 +176,76 @@ def _plus_plus(
     """Rows drawn in turn, with odds in proportion to the squared distance from the nearest so far.
 
     Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
-    SODA '07, 1027-1035. Its section 7 tells of the tries.
+    SODA '07, 1027-1035. The tries are in its conclusion.
     """
-    distance = np.full(len(X), np.inf)
-    parts = np.empty(-(-len(X) // PART))
-    team_size = team(n_threads, X.size, SHARE)
-    together = max(1, SLICE // (PART * X.shape[1]))
+    rest = _Rest(X, weights, n_threads)
     chosen = [next(draw.distinct(len(X), weights))]
+    rest.come_closer(chosen[0])
     while len(chosen) < K:
-        for first in range(0, len(parts), together):
-            last = min(first + together, len(parts))
-            kernels.closer(X, chosen[-1], weights, distance, parts, PART, first, last, team_size)
-        totals = np.cumsum(parts)
-        drawn = []
-        for _ in range(tries):
-            mark = draw.uniform() * totals[-1]
-            part = _find(totals, mark)
-            near = slice(part * PART, (part + 1) * PART)
-            odds = distance[near] if weights is None else distance[near] * weights[near]
-            rest = mark - (totals[part - 1] if part else 0)
-            drawn.append(part * PART + _find(np.cumsum(odds), rest))
-        least = 0 if tries == 1 else int(np.argmin(_left(X, drawn, distance, weights, n_threads)))
-        chosen.append(drawn[least])
+        drawn = [rest.row_at(draw.uniform()) for _ in range(tries)]
+        if tries > 1:
+            chosen.append(rest.come_closest(drawn))
+        else:
+            chosen += drawn
+            if len(chosen) < K:
+                rest.come_closer(drawn[0])
     return np.array(chosen, np.intp)
 
 
-def _left(
-    X: NDArray[Any],
-    rows: list[int],
-    distance: NDArray[np.float64],
-    weights: NDArray[np.float64] | None,
-    n_threads: int,
-) -> NDArray[np.float64]:
-    """What the sum of squared distances would be with each of the rows as one more centroid."""
-    table = tiles(X[rows], X.dtype)
-    parts = np.empty((-(-len(X) // PART), len(rows)))
-    work = X.size * len(rows)
-    n_threads = team(n_threads, work, TRY_SHARE)
-    together = max(1, TRY_SLICE // (PART * X.shape[1] * len(rows)))
-    for first in range(0, len(parts), together):
-        last = min(first + together, len(parts))
-        distances.potentials(
-            X, weights, distance, table, parts, PART, first, last, n_threads, simd_level()
-        )
-    return np.asarray(np.cumsum(parts, axis=0)[-1], dtype=np.float64)
+class _Rest:
+    """What is left to explain: each row's squared distance from the nearest row chosen so far."""
+
+    def __init__(
+        self, X: NDArray[Any], weights: NDArray[np.float64] | None, n_threads: int
+    ) -> None:
+        self.X, self.weights, self.n_threads = X, weights, n_threads
+        self.distance = np.full(len(X), np.inf)
+        self.parts = np.empty(-(-len(X) // PART))  # the distances' weighted sums
+        self.squares = np.empty((0, 0))
+
+    def row_at(self, where: float) -> int:
+        """The row that owns this share, 0..1, of the whole."""
+        totals = np.cumsum(self.parts)
+        mark = where * totals[-1]
+        part = _find(totals, mark)
+        near = slice(part * PART, (part + 1) * PART)
+        odds = self.distance[near]
+        if self.weights is not None:
+            odds = odds * self.weights[near]
+        return part * PART + _find(np.cumsum(odds), mark - (totals[part - 1] if part else 0))
+
+    def come_closer(self, row: int) -> None:
+        """Choose one row."""
+        n_threads = team(self.n_threads, self.X.size, SHARE)
+        for first, last in self._slices(SLICE // self.X.shape[1]):
+            kernels.closer(
+                self.X, row, self.weights, self.distance, self.parts,
+                PART, first, last, n_threads,
+            )  # fmt: skip
+
+    def come_closest(self, rows: list[int]) -> int:
+        """Choose the one of the rows that leaves the least, the first one on ties."""
+        if self.squares.shape[1] != len(rows):
+            self.squares = np.empty((len(self.X), len(rows)), self.X.dtype)
+        table = tiles(self.X[rows], self.X.dtype)
+        parts = np.empty((len(self.parts), len(rows)))
+        work = self.X.shape[1] * len(rows)
+        n_threads, level = team(self.n_threads, len(self.X) * work, TRY_SHARE), simd_level()
+        for first, last in self._slices(TRY_SLICE // work):
+            distances.potentials(
+                self.X, self.weights, self.distance, table, self.squares, parts,
+                PART, first, last, n_threads, level,
+            )  # fmt: skip
+        least = int(np.argmin(np.cumsum(parts, axis=0)[-1]))
+        np.minimum(self.distance, self.squares[:, least], out=self.distance)
+        self.parts = parts[:, least]
+        return rows[least]
+
+    def _slices(self, rows: int) -> Iterator[tuple[int, int]]:
+        """Parts, first and last, of about so many rows together."""
+        together = max(1, rows // PART)
+        for first in range(0, len(self.parts), together):
+            yield first, min(first + together, len(self.parts))
 
 
 def _find(totals: NDArray[np.float64], mark: float) -> int:

@@ -103,10 +103,12 @@ def test_potentials_are_what_each_row_would_leave(simd, rng, dtype, N, weighted)
     weights = rng.integers(0, 9, N).astype(float) if weighted else None
     squares = ((X[:, None].astype(int) - X[rows].astype(int)) ** 2).sum(axis=2)
     kept = np.minimum(squares, distance[:, None]) * (1 if weights is None else weights[:, None])
-    parts = np.empty((-(-N // PART), 7))
+    parts, got = np.empty((-(-N // PART), 7)), np.empty((N, 7), dtype)
+    table = tiles(X[rows], dtype)
     kernels.potentials(
-        X, weights, distance, tiles(X[rows], dtype), parts, PART, 0, len(parts), 2, simd_level()
+        X, weights, distance, table, got, parts, PART, 0, len(parts), 2, simd_level()
     )
+    np.testing.assert_array_equal(got, squares)
     np.testing.assert_array_equal(parts.sum(axis=0), kept.sum(axis=0))
 
 

@@ -27,6 +27,7 @@ def potentials(
     weights: NDArray[Any] | None,
     distance: NDArray[Any],
     table: NDArray[Any],
+    squares: NDArray[Any],
     parts: NDArray[Any],
     length: int,
     first: int,

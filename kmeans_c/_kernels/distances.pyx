@@ -20,7 +20,7 @@ cdef extern from "multiversion.h" nogil:
 cdef enum:
     TILE = 64  # centroids whose sums stand side by side in the first-level cache
     BLOCK = 64  # points that a thread takes at a time
-    CANDIDATES = 32  # rows that can be tried together
+    LINE = 64  # bytes of the widest vector
 
 ctypedef unsigned char uchar
 
@@ -74,13 +74,15 @@ cdef km_body_void rows(
     real* restrict out
 ) noexcept nogil:
     """IN n points and the table, OUT (n, K) squares. Two points at a time share what is read."""
-    cdef Py_ssize_t tile, i, second, k, d, j, width
+    cdef Py_ssize_t tile, i, second, k, d, j, count, width
     cdef real x0, x1, x2, x3, y0, y1, y2, y3, t0, t1, t2, t3
     cdef real[TILE] s, r
     cdef const real* restrict t
     for tile in range((K + TILE - 1) // TILE):
         k = tile * TILE
-        width = min(<Py_ssize_t> TILE, K - k)
+        count = min(<Py_ssize_t> TILE, K - k)
+        # Whole vectors, also of a few centroids: the rest would be taken one at a time.
+        width = (count + LINE // sizeof(real) - 1) & ~<Py_ssize_t> (LINE // sizeof(real) - 1)
         for i in range(0, n, 2):
             second = min(i + 1, n - 1)
             for j in range(width):
@@ -114,9 +116,9 @@ cdef km_body_void rows(
                     s[j] = s[j] + (x0 - t0) * (x0 - t0)
                     r[j] = r[j] + (y0 - t0) * (y0 - t0)
                 t += TILE
-            for j in range(width):
+            for j in range(count):
                 out[i * K + k + j] = s[j]
-            for j in range(width):
+            for j in range(count):
                 out[second * K + k + j] = r[j]
 
 cdef km_body_void roots(real* x, Py_ssize_t n) noexcept nogil:
@@ -142,7 +144,7 @@ cdef km_body_void lowered(
 
 
 # ---- A block of points on one thread: one wrapper a SIMD level. Where `distance` is not NULL it is
-# sums that are wanted, into `part`, and `out` is scratch.
+# squares that are wanted, and sums into `part`.
 
 cdef km_body_void block(
     const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t K, real* out,
@@ -185,7 +187,7 @@ cdef void block_at(
 
 
 # ---- The doors. A table is (ceil(K / TILE), D, TILE): centroids, TILE of them side by side. What
-# stands behind the last one is not read.
+# stands behind the last one is read, and nothing becomes of it.
 
 def every(const real[:, ::1] X not None, const real[:, :, ::1] table not None,
           real[:, ::1] out not None, Py_ssize_t start, Py_ssize_t stop, int n_threads, int level):
@@ -200,32 +202,30 @@ def every(const real[:, ::1] X not None, const real[:, :, ::1] table not None,
 
 cdef void potential(
     int level, const real* x, Py_ssize_t n, Py_ssize_t D, const real* table, Py_ssize_t L,
-    const double* distance, const double* weights, double* part
+    real* squares, const double* distance, const double* weights, double* part
 ) noexcept nogil:
-    cdef real[BLOCK * CANDIDATES] scratch
-    cdef Py_ssize_t i
-    for i in range(L):
-        part[i] = 0
-    for i in range((n + BLOCK - 1) // BLOCK):
-        block_at(level, x + i * BLOCK * D, min(<Py_ssize_t> BLOCK, n - i * BLOCK), D, table, L,
-                 scratch, distance + i * BLOCK,
-                 weights + i * BLOCK if weights != NULL else NULL, part)
+    cdef Py_ssize_t a
+    for a in range(L):
+        part[a] = 0
+    for a in range(0, n, 64):  # BLOCK, which a step cannot be called
+        block_at(level, x + a * D, min(<Py_ssize_t> BLOCK, n - a), D, table, L, squares + a * L,
+                 distance + a, weights + a if weights != NULL else NULL, part)
 
 
 def potentials(const real[:, ::1] X not None, const double[::1] weights,
                const double[::1] distance not None, const real[:, :, ::1] table not None,
-               double[:, ::1] parts not None, Py_ssize_t length, Py_ssize_t first, Py_ssize_t last,
-               int n_threads, int level):
+               real[:, ::1] squares not None, double[:, ::1] parts not None, Py_ssize_t length,
+               Py_ssize_t first, Py_ssize_t last, int n_threads, int level):
     """For the parts [first, last), of `length` points each: OUT (part, candidate) what the sum of
-    their squared distances would be with one of up to CANDIDATES rows as a further centroid.
+    their squared distances would be with each of some rows as a further centroid.
 
-    IN distance: the squares so far; the table of the candidates. The sums are weighted; `weights`
-    may be None, all are 1 then.
+    IN distance: the squares so far; the table of the candidates. OUT (N, candidate) the squares.
+    The sums are weighted; `weights` may be None, all are 1 then.
     """
     cdef Py_ssize_t N = X.shape[0], D = X.shape[1], L = parts.shape[1], p, a
     cdef const double* weight = &weights[0] if weights is not None else NULL
     cdef const real* packed = &table[0, 0, 0]
     for p in prange(first, last, num_threads=n_threads, nogil=True):
         a = p * length
-        potential(level, &X[a, 0], min(length, N - a), D, packed, L, &distance[a],
+        potential(level, &X[a, 0], min(length, N - a), D, packed, L, &squares[a, 0], &distance[a],
                   weight + a if weight != NULL else NULL, &parts[p, 0])

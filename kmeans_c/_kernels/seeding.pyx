@@ -21,10 +21,16 @@ cdef double closer_part(
     double* distance
 ) noexcept nogil:
     cdef Py_ssize_t i, d
-    cdef double s, t, part = 0
+    cdef double s, t, t0, t1, t2, t3, part = 0
     for i in range(n):
         s = 0
-        for d in range(D):
+        for d in range(0, D - 3, 4):  # sums of four need not wait for each other
+            t0 = <double> x[i * D + d] - <double> row[d]
+            t1 = <double> x[i * D + d + 1] - <double> row[d + 1]
+            t2 = <double> x[i * D + d + 2] - <double> row[d + 2]
+            t3 = <double> x[i * D + d + 3] - <double> row[d + 3]
+            s += (t0 * t0 + t1 * t1) + (t2 * t2 + t3 * t3)
+        for d in range(D & ~3, D):
             t = <double> x[i * D + d] - <double> row[d]
             s += t * t
         if s < distance[i]:
