@@ -10,7 +10,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir "$work/source"
 tar --exclude=./build --exclude=./.git --exclude='*.so' -cf - . | tar -xf - -C "$work/source"
 python3 -m venv "$work/venv"
-KMEANS_C_SANITIZE=address,undefined "$work/venv/bin/pip" -q install "$work/source[test]"
+KMEANS_C_SANITIZE=address,undefined "$work/venv/bin/pip" -q install "$work/source" pytest hypothesis
 cd "$work"
 # Python itself is not instrumented: the runtimes go first, leaks of the interpreter are not ours, and its own allocator
 # would hide overruns. What the sanitizers say goes to the log even if pytest captures it.

@@ -4,9 +4,9 @@
 """How far N points of D coordinates are from their own centroid, from all of them, and from rows
 that may become centroids.
 
-Differences are squared and added coordinate by coordinate, never |x|^2 + |c|^2 - 2 x.c, which would
-lose the digits of small distances. A distance to one centroid is a sum in coordinate order in a
-lane of its own, so that every SIMD level rounds alike.
+Differences are squared and added, never |x|^2 + |c|^2 - 2 x.c, which would lose the digits of small
+distances. Each distance is summed in one order in a lane of its own, so that every SIMD level
+rounds alike.
 """
 
 from cython.parallel cimport prange
