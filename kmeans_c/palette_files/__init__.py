@@ -1,0 +1,256 @@
+"""Palettes as files: which format it is, and reading and writing them all."""
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
+from kmeans_c.palette import Palette
+from kmeans_c.palette_files import adobe, strip, text, web
+from kmeans_c.palette_files.entries import distinct
+
+# Bytes. What 65,536 colours take as indented JSON or as named swatches, and a picture of
+# `strip.MAX_PIXELS` pixels in few colours. Parsers need up to thirty times as much memory.
+MAX_BYTES = 1 << 22
+MAX_PICTURE_BYTES = 1 << 26
+
+
+class _Format(NamedTuple):
+    read: Callable[[bytes], Palette]
+    write: Callable[[Palette], bytes]
+
+
+_FORMATS = {
+    "hex": _Format(text.read_hex, text.write_hex),
+    "json": _Format(web.read_json, web.write_json),
+    "css": _Format(web.read_css, web.write_css),
+    "gpl": _Format(text.read_gpl, text.write_gpl),
+    "jasc": _Format(text.read_jasc, text.write_jasc),
+    "act": _Format(adobe.read_act, adobe.write_act),
+    "aco": _Format(adobe.read_aco, adobe.write_aco),
+    "ase": _Format(adobe.read_ase, adobe.write_ase),
+    "paint.net": _Format(text.read_paint_net, text.write_paint_net),
+    "png": _Format(strip.read_picture, strip.write_strip),
+}
+
+# The formats by the endings of their files' names.
+ENDINGS = {
+    ".hex": "hex",
+    ".txt": "hex",
+    ".json": "json",
+    ".css": "css",
+    ".gpl": "gpl",
+    ".pal": "jasc",
+    ".act": "act",
+    ".aco": "aco",
+    ".ase": "ase",
+    ".png": "png",
+}
+
+# How a file of a format starts, where that is sure. The pictures are those of `images.read_image`.
+_PICTURE = re.compile(
+    rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|BM|II[*+]\0|MM\0[*+]|P[1-6]\s|RIFF....WEBP", re.DOTALL
+)
+_STARTS = (
+    (re.compile(adobe.ASE_MAGIC), "ase"),
+    (re.compile(rb"(?:\xef\xbb\xbf)?" + text.GPL_HEADER.encode()), "gpl"),
+    (re.compile(rb"(?:\xef\xbb\xbf)?" + text.JASC_HEADER.encode()), "jasc"),
+    (_PICTURE, "png"),
+)
+# And where it is likely enough if the name says nothing.
+_LIKELY_STARTS = (
+    (re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]"), "json"),
+    (re.compile(rb"\0[\1\2]"), "aco"),
+    (re.compile(rb"[^\0{]*\{"), "css"),
+)
+_COMMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*;")
+
+
+def read_palette(
+    path: FilePath | BinaryIO,
+    format: str | None = None,  # noqa: A002 - Pillow's name
+) -> Palette:
+    """Read a palette from a file.
+
+    Parameters
+    ----------
+    path : path or binary file object
+        A regular file, see `files.safe_open`; or an object with `read`, which is read from its
+        start if it can seek.
+    format : str, optional
+        "hex", "json", "css", "gpl", "jasc", "act", "aco", "ase", "paint.net" or "png", or the
+        ending of their names. Default: as the contents say, else the name. A .txt is "paint.net"
+        if it starts with a comment, as Paint.NET's do, else "hex".
+
+    Returns
+    -------
+    Palette
+        The colours in the file's order; one that comes again is left out. RGB if all are opaque,
+        else RGBA. With counts where a JSON has them.
+
+    Raises
+    ------
+    OSError
+        If anything is wrong with the file: missing, unreadable, damaged, cut short, too large, with
+        no colour, or with one that has no sRGB meaning (of a book of inks). The message names it.
+    TypeError, ValueError
+        If `path` is neither a path nor a binary file object, or there is no such format.
+
+    Notes
+    -----
+    hex
+        Colours as `parse_color` reads them, any number a line.
+    json
+        A list of colours, or an object with the list ``colors`` and perhaps the list ``counts``; a
+        colour is a string or a list of 3 or 4 integers.
+    css
+        All ``#rgb``, ``#rrggbb``, ``#rrggbbaa`` and ``rgb()`` in the declarations of a style sheet.
+    act
+        768 bytes are 256 colours, of which unused ones are black; 772 bytes say how many there are
+        and which is transparent.
+    aco, ase
+        RGB, HSB, CMYK, Lab and grey. CMYK is taken without a profile (an ink takes its share of the
+        light away), Lab is under D50 and clipped to sRGB; both without rounding errors that depend
+        on the machine.
+    png
+        A picture of at most 256 colours, in the order in which they first appear; of any format
+        that `quantize` reads.
+    """
+    kind = None if format is None else check_palette_format(format)
+    if isinstance(path, str | os.PathLike):
+        with safe_open(path) as file:
+            return _parse(_contents(file, os.fspath(path)), kind, os.fspath(path))
+    if not hasattr(path, "read"):
+        got = type(path).__name__
+        raise TypeError(f"path: expected a path or a binary file object, got {got}")
+    if hasattr(path, "seekable") and path.seekable():
+        path.seek(0)
+    name = getattr(path, "name", None)
+    name = name if isinstance(name, str) else "palette"
+    return _parse(_contents(path, name), kind, name)
+
+
+def write_palette(
+    palette: Palette,
+    path: FilePath | BinaryIO,
+    format: str | None = None,  # noqa: A002 - Pillow's name
+    overwrite: bool = False,
+) -> None:
+    """Write a palette to a file, whole or not at all.
+
+    Parameters
+    ----------
+    palette : Palette
+    path : path or binary file object
+        The ending names the format unless `format` does.
+    format : str, optional
+        As for `read_palette`.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind; no format is known by that name or ending; or it can't
+        hold the palette: gpl, jasc, aco and ase have no transparency, act has one fully transparent
+        entry; paint.net holds 96 colours, act and png 256, aco 65,535.
+    OSError
+        If the file cannot be written, FileExistsError if it is there and `overwrite` is not set; an
+        existing one is then as it was.
+
+    Notes
+    -----
+    Only JSON keeps `Palette.counts`. A png is a strip of squares of 16 x 16 pixels.
+    """
+    if not isinstance(palette, Palette):
+        raise TypeError(f"palette: expected a Palette, got {type(palette).__name__}")
+    kind = _kind_by_name(path) if format is None else check_palette_format(format)
+    if isinstance(path, str | os.PathLike):
+        check_target(path, overwrite=overwrite)
+    elif not hasattr(path, "write"):
+        got = type(path).__name__
+        raise TypeError(f"path: expected a path or a binary file object, got {got}")
+    data = _FORMATS[kind].write(palette)
+    if not isinstance(path, str | os.PathLike):
+        path.write(data)
+        return
+    expected = distinct(map(tuple, palette.colors.tolist()))
+    atomic_write(
+        path, data, overwrite=overwrite, verify=lambda data: _FORMATS[kind].read(data) == expected
+    )
+
+
+def check_palette_format(format: object) -> str:  # noqa: A002 - the argument it checks
+    """Check the argument that names a format of palette files.
+
+    Parameters
+    ----------
+    format : str
+        A format or an ending of its names, in any case: "hex", "jasc", "pal", "Paint.NET" ...
+
+    Returns
+    -------
+    str
+        "hex", "json", "css", "gpl", "jasc", "act", "aco", "ase", "paint.net" or "png".
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is no str, or none of these.
+    """
+    if not isinstance(format, str):
+        raise TypeError(f"format: expected a str, got {type(format).__name__}")
+    kind = format.lower()
+    kind = ENDINGS.get(f".{kind}", kind)
+    if kind not in _FORMATS:
+        raise ValueError(f"format: expected one of {', '.join(_FORMATS)}, got {format!r}")
+    return kind
+
+
+def _kind_by_name(target: object) -> str:
+    name = target if isinstance(target, str | os.PathLike) else getattr(target, "name", None)
+    suffix = Path(name).suffix.lower() if isinstance(name, str | os.PathLike) else ""
+    if suffix not in ENDINGS:
+        got = repr(os.fspath(name)) if isinstance(name, str | os.PathLike) else "no name"
+        raise ValueError(f"path: expected a name that ends in {', '.join(ENDINGS)}, got {got}")
+    return ENDINGS[suffix]
+
+
+def _contents(file: BinaryIO, name: str) -> bytes:
+    data = file.read(MAX_BYTES + 1)
+    if not isinstance(data, bytes):
+        raise TypeError(f"path: expected a binary file object, got one of {type(data).__name__}")
+    limit = MAX_BYTES
+    if len(data) > limit and _PICTURE.match(data):
+        limit = MAX_PICTURE_BYTES
+        data += file.read(limit - len(data) + 1)
+    if len(data) > limit:
+        raise OSError(f"{name}: expected at most {limit} bytes in a palette file, got more")
+    return data
+
+
+def _parse(data: bytes, kind: str | None, name: str) -> Palette:
+    kind = kind or _detected(data, name)
+    try:
+        return _FORMATS[kind].read(data)
+    except ValueError as error:
+        reason = str(error).removeprefix("color: ")
+        raise OSError(f"{name}: not a valid {kind} palette: {reason}") from error
+
+
+def _detected(data: bytes, name: str) -> str:
+    suffix = Path(name).suffix.lower()
+    sure = next((kind for pattern, kind in _STARTS if pattern.match(data)), None)
+    if sure is not None:
+        return sure
+    if suffix in ENDINGS and suffix != ".txt":
+        return ENDINGS[suffix]
+    if _COMMENT.match(data):
+        return "paint.net"
+    if suffix == ".txt":
+        return "hex"
+    if len(data) in adobe.ACT_SIZES and (b"\0" in data or not data.isascii()):
+        return "act"
+    return next((kind for pattern, kind in _LIKELY_STARTS if pattern.match(data)), "hex")
