@@ -1,0 +1,146 @@
+"""Pillow's idiom: `quantize` takes what ``Image.quantize`` takes, and gives what it gives.
+
+``im.quantize(64)`` becomes ``kmeans_c.pillow.quantize(im, 64)``.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from kmeans_c.checks import check_int
+from kmeans_c.encoding import MAX_COLORS
+from kmeans_c.images import OPAQUE
+from kmeans_c.palette import Palette
+from kmeans_c.quantize import quantize as engine
+
+# Pillow's words for dithering in this package's. Its Dither.ORDERED and Dither.RASTERIZE are not
+# implemented there.
+DITHERS = {Image.Dither.NONE: "none", Image.Dither.FLOYDSTEINBERG: "floyd-steinberg"}
+
+_FOR_RGBA = (Image.Quantize.FASTOCTREE, Image.Quantize.LIBIMAGEQUANT)
+
+
+def quantize(  # noqa: PLR0917 - Pillow's own positions
+    im: Image.Image,
+    colors: int = 256,
+    method: int | None = None,
+    kmeans: int = 0,
+    palette: Image.Image | None = None,
+    dither: int | None = Image.Dither.FLOYDSTEINBERG,
+) -> Image.Image:
+    """Convert an image to mode P, as ``PIL.Image.Image.quantize`` does, with k-means.
+
+    Parameters
+    ----------
+    im : PIL.Image.Image
+        Of any mode but F and I; it stays as it is. Its orientation and its ICC profile are not
+        applied, see `images.as_pixels`.
+    colors : int
+        1..256. The image gets min(colors, its distinct colours).
+    method : PIL.Image.Quantize, optional
+        Checked, and otherwise not used: what is called median cut, fast octree and so on there is
+        k-means here.
+    kmeans : int
+        At least 0, and otherwise not used: it says when Pillow may stop refining what its method
+        found; here all is refined.
+    palette : PIL.Image.Image, optional
+        Of mode P: map to its colours. All of them stay, in their places; `colors` and `kmeans` are
+        not used then.
+    dither : PIL.Image.Dither, optional
+        NONE (or None) or FLOYDSTEINBERG.
+
+    Returns
+    -------
+    PIL.Image.Image
+        Mode P, with the ``info`` of `im`: but for ``transparency`` and an index called
+        ``background``, which belong to the pixels and the palette that it had. A single transparent
+        colour among opaque ones stands in ``info["transparency"]``, where GIF and PNG find it;
+        with other transparency the palette is of mode RGBA, as there.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Where Pillow raises them: if an argument is of the wrong kind; `colors` is not 1..256;
+        `method` is none of its numbers, or for an RGBA image not one of FASTOCTREE and
+        LIBIMAGEQUANT; `kmeans` is negative; `palette` is not of mode P. Also if `dither` is one
+        that Pillow names and does not have, and if `im` has no pixels.
+
+    Notes
+    -----
+    It differs from Pillow in the colours, which are better, and in these:
+
+    - `dither` counts without `palette` too, where Pillow passes over it.
+    - `palette` is searched for the nearest colour; Pillow's search is a table of 6 bits a channel.
+    - RGBA, LA, CMYK and other images are taken that Pillow refuses, with `palette` or without.
+      The transparency of `palette` is part of its colours.
+    - Partly transparent colours are compared as they are seen over black and over white.
+    """
+    if not isinstance(im, Image.Image):
+        raise TypeError(f"im: expected a PIL.Image.Image, got {type(im).__name__}")
+    _check_method(method, im.mode)
+    _check_dither(dither)
+    if palette is None:
+        check_int("colors", colors, 1, MAX_COLORS)
+        check_int("kmeans", kmeans, 0)
+        found = engine(im, colors)
+        entries, indices = found.palette, found.indices
+    else:
+        entries = _entries(palette)
+        hidden = entries.copy()
+        hidden[hidden[:, 3] == 0] = 0
+        # A Palette holds each colour once; the image's own may not.
+        first = np.sort(np.unique(hidden, axis=0, return_index=True)[1])
+        found = engine(im, palette=Palette(hidden[first]))
+        indices = first.astype(np.uint8)[found.indices]
+    result = _of_mode_p(entries, indices)
+    kept = {key: value for key, value in im.info.items() if not _is_of_palette(key, value)}
+    result.info = kept | result.info
+    return result
+
+
+def _check_method(method: object, mode: str) -> None:
+    if method is None:
+        return
+    number = check_int("method", method, 0, max(Image.Quantize))
+    if mode == "RGBA" and number not in _FOR_RGBA:
+        raise ValueError("method: expected FASTOCTREE or LIBIMAGEQUANT for an RGBA image, as there")
+
+
+def _check_dither(dither: object) -> None:
+    if dither is None:
+        return
+    if check_int("dither", dither, 0) not in DITHERS:
+        raise ValueError(f"dither: expected NONE (0) or FLOYDSTEINBERG (3), got {dither}")
+
+
+def _entries(palette: object) -> NDArray[np.uint8]:
+    if not isinstance(palette, Image.Image):
+        raise TypeError(f"palette: expected a PIL.Image.Image, got {type(palette).__name__}")
+    palette.load()
+    if palette.mode != "P":
+        raise ValueError(f"palette: expected an image of mode P, got mode {palette.mode}")
+    flat = palette.getpalette("RGBA") or []
+    if not flat:
+        raise ValueError("palette: expected at least one colour, got none")
+    entries = np.array(flat, np.uint8).reshape(-1, 4)
+    clear = palette.info.get("transparency")
+    if isinstance(clear, bytes):
+        entries[: len(clear), 3] = np.frombuffer(clear, np.uint8)[: len(entries)]
+    elif isinstance(clear, int):
+        entries[clear : clear + 1, 3] = 0
+    return entries
+
+
+def _of_mode_p(entries: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Image.Image:
+    image = Image.fromarray(indices)
+    alpha = entries[:, 3:].ravel()
+    seen = np.flatnonzero(alpha < OPAQUE).tolist()
+    rgba = len(seen) > 1 or bool(seen and alpha[seen[0]])
+    image.putpalette(entries[:, : 4 if rgba else 3].tobytes(), "RGBA" if rgba else "RGB")
+    if seen and not rgba:
+        image.info["transparency"] = seen[0]
+    return image
+
+
+def _is_of_palette(key: object, value: object) -> bool:
+    return key == "transparency" or (key == "background" and isinstance(value, int))
