@@ -13,6 +13,7 @@ Color: TypeAlias = tuple[int, ...]
 _HEX = re.compile(r"#?([0-9a-f]{3,4}|[0-9a-f]{6}|[0-9a-f]{8})")
 _RGB = re.compile(r"rgba?\(([^()]*)\)")
 _NUMBER = re.compile(r"([0-9]+(?:\.[0-9]*)?|\.[0-9]+)(%?)")
+_MOST = (255, 255, 255, 1)
 
 _SHOWN = 40  # characters of what could not be read, in a message
 
@@ -103,17 +104,17 @@ def _from_rgb(word: str) -> Color | None:
         parts = channels.split() + [alpha] * bool(slash)
     if len(parts) not in (3, 4):
         return None
-    # Of alpha, 1 and 100 % are opaque; of the others, 255 and 100 % are the most there is.
-    values = [_scaled(part.strip(), 255) for part in parts[:3]]
-    values += [_scaled(part.strip(), 1) for part in parts[3:]]
-    return None if None in values else tuple(value for value in values if value is not None)
+    # 255 and 100 % are the most there is; of alpha, 1 and 100 %.
+    values = [_scaled(part.strip(), most) for part, most in zip(parts, _MOST, strict=False)]
+    known = tuple(value for value in values if value is not None)
+    return known if len(known) == len(parts) else None
 
 
-def _scaled(part: str, full: int) -> int | None:
+def _scaled(part: str, most: int) -> int | None:
     found = _NUMBER.fullmatch(part)
     if found is None:
         return None
-    share = float(found[1]) / (100 if found[2] else full)
+    share = float(found[1]) / (100 if found[2] else most)
     return math.floor(share * 255 + 0.5) if share <= 1 else None
 
 

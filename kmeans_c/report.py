@@ -19,7 +19,7 @@ from kmeans_c.color_text import hex_text
 from kmeans_c.display import CHECKER, SIDE, pixels_png, shares, swatch_style, thinned
 from kmeans_c.encoding import MAX_COLORS, encode
 from kmeans_c.files import FilePath, atomic_write, check_target
-from kmeans_c.images import as_pixels, count_colors, read_image
+from kmeans_c.images import MAX_PIXELS, as_pixels, count_colors, read_image
 from kmeans_c.quantize import Quantized, quantize
 
 KS = (4, 16, 64, 256)
@@ -35,6 +35,7 @@ def report(
     *,
     title: str | None = None,
     side: int = SIDE,
+    max_pixels: int = MAX_PIXELS,
     **options: Any,
 ) -> str:
     """Make a web page that compares an image with itself in several numbers of colours.
@@ -50,6 +51,8 @@ def report(
     side : int
         The largest height and width of the pictures on the page: of a larger image every second,
         third ... pixel of every such row is shown. Sizes and errors are the whole image's.
+    max_pixels : int
+        A file with more is refused before it is decoded, see `images.read_image`.
     **options
         Handed on to `quantize`.
 
@@ -73,7 +76,7 @@ def report(
     check_int("side", side, 1)
     name, n_bytes, kind = "image", None, ""
     if isinstance(image, str | os.PathLike):
-        picture = read_image(cast("FilePath", image))
+        picture = read_image(cast("FilePath", image), max_pixels=max_pixels)
         pixels, n_bytes, kind = picture.pixels, picture.n_bytes, picture.format.upper()
         name = Path(image).name
     else:
