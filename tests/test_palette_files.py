@@ -30,7 +30,7 @@ from kmeans_c.palette_files import models as color_models
 COLORS = [(200, 16, 46), (0, 0, 0), (255, 255, 255), (1, 2, 3)]
 CLEAR = [(0, 0, 0, 0), (200, 16, 46, 255), (0, 0, 0, 255), (10, 20, 30, 128)]
 
-FORMATS = ["hex", "json", "css", "gpl", "jasc", "act", "aco", "ase", "paint.net", "png"]
+FORMATS = ["hex", "json", "css", "gpl", "jasc", "riff", "act", "aco", "ase", "paint.net", "png"]
 WITH_ALPHA = ["hex", "json", "css", "paint.net", "png"]
 
 
@@ -77,6 +77,7 @@ WRITTEN = {
     "gpl": b"GIMP Palette\nName: kmeans-c\n#\n200  16  46\t#c8102e\n  0   0   0\t#000000\n"
     b"255 255 255\t#ffffff\n  1   2   3\t#010203\n",
     "jasc": b"JASC-PAL\r\n0100\r\n4\r\n200 16 46\r\n0 0 0\r\n255 255 255\r\n1 2 3\r\n",
+    "riff": b"RIFF\x20\0\0\0PAL data\x14\0\0\0\0\3\4\0\xc8\x10\x2e\0\0\0\0\0\xff\xff\xff\0\1\2\3\0",
     "act": bytes([200, 16, 46, 0, 0, 0, 255, 255, 255, 1, 2, 3]) + bytes(756) + b"\0\4\xff\xff",
     "aco": aco(1, *((0, *(257 * value for value in color)) for color in COLORS))
     + aco(2, *((0, *(257 * value for value in color)) for color in COLORS), names=HEX_NAMES),
@@ -145,7 +146,7 @@ def test_every_transparency_comes_back(palette, kind):
 
 @pytest.mark.parametrize("kind", FORMATS)
 def test_the_largest_palette_comes_back(kind):
-    n = {"act": 256, "png": 256, "paint.net": 96, "aco": 65535}.get(kind, 65536)
+    n = {"act": 256, "png": 256, "paint.net": 96, "aco": 65535, "riff": 65535}.get(kind, 65536)
     codes = np.arange(n, dtype=np.uint32)
     palette = Palette(np.stack([codes >> 8, codes & 255, codes * 7 & 255], axis=1))
     assert read(written(palette, kind)) == palette
@@ -205,7 +206,7 @@ def test_a_txt_is_a_hex_list_or_paint_net_s(tmp_path):
 
 def test_contents_go_before_names(tmp_path):
     path = tmp_path / "palette.hex"
-    for kind in ("gpl", "jasc", "ase"):
+    for kind in ("gpl", "jasc", "riff", "ase"):
         path.write_bytes(WRITTEN[kind])
         assert read_palette(path) == Palette(COLORS)
     path.write_bytes(strip(COLORS))
@@ -313,6 +314,14 @@ def test_gpl_as_other_programs_write_it():
     assert colors_of(text.encode()) == [(10, 20, 30, 128), (0, 0, 0, 0), (255, 255, 255, 255)]
 
 
+def test_gpl_as_pillow_reads_it():
+    from PIL.GimpPaletteFile import GimpPaletteFile
+
+    palette, mode = GimpPaletteFile(io.BytesIO(written(Palette(COLORS), "gpl"))).getpalette()
+    assert mode == "RGB"
+    assert palette[: 3 * len(COLORS)] == bytes(value for color in COLORS for value in color)
+
+
 def test_old_line_ends():
     assert colors_of(WRITTEN["jasc"].replace(b"\r\n", b"\r")) == COLORS
     assert colors_of(WRITTEN["jasc"].replace(b"\r\n", b"\n")) == COLORS
@@ -354,6 +363,35 @@ def test_old_line_ends():
 def test_text_that_is_no_palette(kind, text, reason):
     with pytest.raises(OSError, match=f"^palette: not a valid {kind} palette: .*{reason}"):
         read(text.encode(), kind)
+
+
+# RIFF
+
+
+def test_riff_with_other_chunks_and_other_sizes():
+    colors = WRITTEN["riff"][24:]
+    other = b"note\3\0\0\0abc\0"
+    for size in (20, 12, 0xFFFFFFFF):
+        data = b"RIFF\0\0\0\0PAL " + other + b"data" + struct.pack("<IHH", size, 0x0300, 4)
+        assert colors_of(data + colors) == COLORS
+        assert colors_of(data + colors + other) == COLORS
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"RIFF\0\0\0\0WAVE", "expected RIFF and PAL"),
+        (b"RIFF\0\0\0\0PAL ", "no chunk called data"),
+        (b"RIFF\0\0\0\0PAL note\xff\xff\xff\xff", "no chunk called data"),
+        (b"RIFF\0\0\0\0PAL data\0\0\0\0\0\1\1\0abc\0", "version 0x0300, got 0x0100"),
+        (b"RIFF\0\0\0\0PAL data\0\0\0\0\0\3\xff\xffabc\0", "expected 65535 colours, got 1"),
+        (b"RIFF\0\0\0\0PAL data\0\0\0\0\0\3\0\0", "found none"),
+        (b"RIFF\0\0\0\0PAL " + b"note\0\0\0\0" * 9999, "no chunk called data"),
+    ],
+)
+def test_riff_that_is_no_palette(data, reason):
+    with pytest.raises(OSError, match=f"not a valid riff palette: .*{reason}"):
+        read(data, "riff")
 
 
 # Adobe
@@ -409,6 +447,14 @@ def test_aco_of_version_2_alone_and_of_all_models():
     data = aco(2, *swatches, names=["".join(name) for name in names[:2]] + ["n"] * 4)
     assert colors_of(data) == expected
     assert colors_of(data, "aco") == expected
+
+
+def test_aco_and_act_of_the_same_size():
+    palette = Palette([(i, 2 * i, 3 * i) for i in range(19)])
+    assert len(written(palette, "aco")) == 768
+    assert read(written(palette, "aco")) == palette
+    table = b"\0\1\0\23" + bytes(range(4, 256)) * 4
+    assert len(read(table[:768])) > 19  # a table that starts as such an aco would
 
 
 @pytest.mark.parametrize(
@@ -475,7 +521,7 @@ def test_ase_that_is_no_palette(data, reason):
         read(data, "ase")
 
 
-@pytest.mark.parametrize("kind", ["act", "aco", "ase", "jasc"])
+@pytest.mark.parametrize("kind", ["act", "aco", "ase", "jasc", "riff"])
 def test_cut_short_anywhere(kind):
     data = WRITTEN[kind] if kind != "aco" else WRITTEN[kind][: 4 + 10 * len(COLORS)]
     for size in range(len(data)):

@@ -4,11 +4,11 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, NamedTuple, TypeAlias
 
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files import adobe, strip, text, web
+from kmeans_c.palette_files import adobe, riff, strip, text, web
 from kmeans_c.palette_files.entries import distinct
 
 # Bytes. What 65,536 colours take as indented JSON or as named swatches, and a picture of
@@ -28,6 +28,7 @@ _FORMATS = {
     "css": _Format(web.read_css, web.write_css),
     "gpl": _Format(text.read_gpl, text.write_gpl),
     "jasc": _Format(text.read_jasc, text.write_jasc),
+    "riff": _Format(riff.read_riff, riff.write_riff),
     "act": _Format(adobe.read_act, adobe.write_act),
     "aco": _Format(adobe.read_aco, adobe.write_aco),
     "ase": _Format(adobe.read_ase, adobe.write_ase),
@@ -49,20 +50,22 @@ ENDINGS = {
     ".png": "png",
 }
 
+Starts: TypeAlias = tuple[tuple[re.Pattern[bytes], str], ...]
+
 # How a file of a format starts, where that is sure. The pictures are those of `images.read_image`.
 _PICTURE = re.compile(
     rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|BM|II[*+]\0|MM\0[*+]|P[1-6]\s|RIFF....WEBP", re.DOTALL
 )
-_STARTS = (
+_STARTS: Starts = (
     (re.compile(adobe.ASE_MAGIC), "ase"),
     (re.compile(rb"(?:\xef\xbb\xbf)?" + text.GPL_HEADER.encode()), "gpl"),
     (re.compile(rb"(?:\xef\xbb\xbf)?" + text.JASC_HEADER.encode()), "jasc"),
+    (re.compile(rb"RIFF....PAL ", re.DOTALL), "riff"),
     (_PICTURE, "png"),
 )
 # And where it is likely enough if the name says nothing.
-_LIKELY_STARTS = (
+_LIKELY_STARTS: Starts = (
     (re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]"), "json"),
-    (re.compile(rb"\0[\1\2]"), "aco"),
     (re.compile(rb"[^\0{]*\{"), "css"),
 )
 _COMMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*;")
@@ -80,9 +83,9 @@ def read_palette(
         A regular file, see `files.safe_open`; or an object with `read`, which is read from its
         start if it can seek.
     format : str, optional
-        "hex", "json", "css", "gpl", "jasc", "act", "aco", "ase", "paint.net" or "png", or the
-        ending of their names. Default: as the contents say, else the name. A .txt is "paint.net"
-        if it starts with a comment, as Paint.NET's do, else "hex".
+        "hex", "json", "css", "gpl", "jasc", "riff", "act", "aco", "ase", "paint.net" or "png", or
+        the ending of their names. Default: as the contents say, else the name. A .txt is
+        "paint.net" if it starts with a comment, as Paint.NET's do, else "hex".
 
     Returns
     -------
@@ -146,7 +149,8 @@ def write_palette(
     path : path or binary file object
         The ending names the format unless `format` does.
     format : str, optional
-        As for `read_palette`.
+        As for `read_palette`. By their endings a .txt is a hex list and a .pal is JASC's, Paint
+        Shop Pro's.
     overwrite : bool
         Whether an existing file may be replaced.
 
@@ -154,8 +158,8 @@ def write_palette(
     ------
     TypeError, ValueError
         If an argument is of the wrong kind; no format is known by that name or ending; or it can't
-        hold the palette: gpl, jasc, aco and ase have no transparency, act has one fully transparent
-        entry; paint.net holds 96 colours, act and png 256, aco 65,535.
+        hold the palette: gpl, jasc, riff, aco and ase have no transparency, act has one fully
+        transparent entry; paint.net holds 96 colours, act and png 256, aco and riff 65,535.
     OSError
         If the file cannot be written, FileExistsError if it is there and `overwrite` is not set; an
         existing one is then as it was.
@@ -193,7 +197,7 @@ def check_palette_format(format: object) -> str:  # noqa: A002 - the argument it
     Returns
     -------
     str
-        "hex", "json", "css", "gpl", "jasc", "act", "aco", "ase", "paint.net" or "png".
+        "hex", "json", "css", "gpl", "jasc", "riff", "act", "aco", "ase", "paint.net" or "png".
 
     Raises
     ------
@@ -241,16 +245,24 @@ def _parse(data: bytes, kind: str | None, name: str) -> Palette:
 
 
 def _detected(data: bytes, name: str) -> str:
-    suffix = Path(name).suffix.lower()
-    sure = next((kind for pattern, kind in _STARTS if pattern.match(data)), None)
+    sure = _first_match(_STARTS, data)
     if sure is not None:
         return sure
+    suffix = Path(name).suffix.lower()
     if suffix in ENDINGS and suffix != ".txt":
         return ENDINGS[suffix]
     if _COMMENT.match(data):
         return "paint.net"
-    if suffix == ".txt":
-        return "hex"
+    return "hex" if suffix == ".txt" else _guessed(data)
+
+
+def _guessed(data: bytes) -> str:
+    if adobe.is_aco(data):  # first, for one of 19 colours has 768 bytes too
+        return "aco"
     if len(data) in adobe.ACT_SIZES and (b"\0" in data or not data.isascii()):
         return "act"
-    return next((kind for pattern, kind in _LIKELY_STARTS if pattern.match(data)), "hex")
+    return _first_match(_LIKELY_STARTS, data) or "hex"
+
+
+def _first_match(starts: Starts, data: bytes) -> str | None:
+    return next((kind for pattern, kind in starts if pattern.match(data)), None)

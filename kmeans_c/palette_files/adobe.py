@@ -62,9 +62,28 @@ def write_act(palette: Palette) -> bytes:
     return table + struct.pack(">HH", len(palette), clear)
 
 
+def is_aco(data: bytes) -> bool:
+    """Say whether the number of colours in the first bytes fits to what follows."""
+    if len(data) < 4:
+        return False
+    version, n = struct.unpack_from(">HH", data)
+    end = 4 + 10 * n
+    if version == 1 and n:
+        return len(data) == end or data[end : end + 4] == struct.pack(">HH", 2, n)
+    if version != 2:
+        return False
+    file = _Bytes(data)
+    try:
+        for _ in _aco_colors(file):
+            pass
+    except ValueError:
+        return False
+    return file.at == len(data)
+
+
 def read_aco(data: bytes) -> Palette:
     """Read the first part: version 1, after which version 2 repeats it with names; or version 2."""
-    return distinct(_aco_colors(data))
+    return distinct(_aco_colors(_Bytes(data)))
 
 
 def write_aco(palette: Palette) -> bytes:
@@ -113,8 +132,7 @@ class _Bytes:
         return struct.unpack_from(layout, self.data, self.skip(struct.calcsize(layout)))
 
 
-def _aco_colors(data: bytes) -> Iterator[Color]:
-    file = _Bytes(data)
+def _aco_colors(file: "_Bytes") -> Iterator[Color]:
     version, n = file.unpack(">HH")
     if version not in (1, 2):
         raise ValueError(f"expected version 1 or 2, got {version}")
