@@ -458,6 +458,28 @@ def test_aco_and_act_of_the_same_size():
 
 
 @pytest.mark.parametrize(
+    "start", [b";\0\0", b"BM\0", b"\xff\xd8\xff", b"{}[", b"P6\n", b"II*\0\0\0"]
+)
+def test_act_that_starts_as_something_else_does(start, tmp_path):
+    path = tmp_path / "palette.act"
+    for data in (start.ljust(768, b"\0"), start.ljust(768, b"\0") + b"\0\2\xff\xff"):
+        path.write_bytes(data)
+        assert read_palette(path).colors[0].tolist() == list(start[:3])
+        assert read_palette(path) == read(data)
+
+
+def test_a_picture_of_the_size_of_a_table(tmp_path):
+    data = hostile.file_of(np.zeros((15, 15, 3), np.uint8) + 7, "bmp")
+    assert len(data) == 774
+    path = tmp_path / "brand.bmp"
+    path.write_bytes(data)
+    assert read_palette(path) == read(data) == Palette([(7, 7, 7)])
+    data = hostile.file_of(Image.fromarray(np.zeros((14, 16, 3), np.uint8) + 7), "bmp")
+    path.write_bytes(data + bytes(772 - len(data)))
+    assert read_palette(path) == Palette([(7, 7, 7)])
+
+
+@pytest.mark.parametrize(
     ("space", "name"),
     [(3, "Pantone"), (4, "Focoltone"), (5, "Trumatch"), (6, "Toyo"), (10, "HKS"), (11, "unknown")],
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeAlias
 
+from kmeans_c.encoding import FORMATS as IMAGE_ENDINGS
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.palette import Palette
 from kmeans_c.palette_files import adobe, riff, strip, text, web
@@ -52,23 +53,24 @@ ENDINGS = {
 
 Starts: TypeAlias = tuple[tuple[re.Pattern[bytes], str], ...]
 
-# How a file of a format starts, where that is sure. The pictures are those of `images.read_image`.
-_PICTURE = re.compile(
-    rb"\x89PNG|\xff\xd8\xff|GIF8[79]a|BM|II[*+]\0|MM\0[*+]|P[1-6]\s|RIFF....WEBP", re.DOTALL
-)
-_STARTS: Starts = (
+# How the files of a format start, where that is so long that no table of colours does.
+_MARK = rb"(?:\xef\xbb\xbf)?"  # of UTF-8
+_SURE_STARTS: Starts = (
     (re.compile(adobe.ASE_MAGIC), "ase"),
-    (re.compile(rb"(?:\xef\xbb\xbf)?" + text.GPL_HEADER.encode()), "gpl"),
-    (re.compile(rb"(?:\xef\xbb\xbf)?" + text.JASC_HEADER.encode()), "jasc"),
+    (re.compile(_MARK + text.GPL_HEADER.encode()), "gpl"),
+    (re.compile(_MARK + text.JASC_HEADER.encode()), "jasc"),
     (re.compile(rb"RIFF....PAL ", re.DOTALL), "riff"),
-    (_PICTURE, "png"),
+    (re.compile(rb"\x89PNG\r\n\x1a\n|GIF8[79]a|RIFF....WEBP", re.DOTALL), "png"),
 )
-# And where it is likely enough if the name says nothing.
+# Where it is likely enough if the name says nothing. The pictures are those of `read_image`.
+_OTHER_PICTURE = re.compile(rb"\xff\xd8\xff|BM|II[*+]\0|MM\0[*+]|P[1-6]\s")
+_PAINT_NET = re.compile(_MARK + rb"\s*;")
 _LIKELY_STARTS: Starts = (
-    (re.compile(rb"(?:\xef\xbb\xbf)?\s*[\[{]"), "json"),
+    (_OTHER_PICTURE, "png"),
+    (_PAINT_NET, "paint.net"),
+    (re.compile(_MARK + rb"\s*[\[{]"), "json"),
     (re.compile(rb"[^\0{]*\{"), "css"),
 )
-_COMMENT = re.compile(rb"(?:\xef\xbb\xbf)?\s*;")
 
 
 def read_palette(
@@ -227,12 +229,16 @@ def _contents(file: BinaryIO, name: str) -> bytes:
     if not isinstance(data, bytes):
         raise TypeError(f"path: expected a binary file object, got one of {type(data).__name__}")
     limit = MAX_BYTES
-    if len(data) > limit and _PICTURE.match(data):
+    if len(data) > limit and _may_be_picture(data):
         limit = MAX_PICTURE_BYTES
         data += file.read(limit - len(data) + 1)
     if len(data) > limit:
         raise OSError(f"{name}: expected at most {limit} bytes in a palette file, got more")
     return data
+
+
+def _may_be_picture(data: bytes) -> bool:
+    return _first_match(_SURE_STARTS, data) == "png" or _OTHER_PICTURE.match(data) is not None
 
 
 def _parse(data: bytes, kind: str | None, name: str) -> Palette:
@@ -245,15 +251,15 @@ def _parse(data: bytes, kind: str | None, name: str) -> Palette:
 
 
 def _detected(data: bytes, name: str) -> str:
-    sure = _first_match(_STARTS, data)
+    sure = _first_match(_SURE_STARTS, data)
     if sure is not None:
         return sure
     suffix = Path(name).suffix.lower()
-    if suffix in ENDINGS and suffix != ".txt":
-        return ENDINGS[suffix]
-    if _COMMENT.match(data):
+    if suffix == ".txt" and _PAINT_NET.match(data):
         return "paint.net"
-    return "hex" if suffix == ".txt" else _guessed(data)
+    if suffix in ENDINGS:
+        return ENDINGS[suffix]
+    return "png" if suffix in IMAGE_ENDINGS else _guessed(data)
 
 
 def _guessed(data: bytes) -> str:
