@@ -19,6 +19,7 @@ from kmeans_c._kernels.filtering import Tree
 from kmeans_c.clustering import Clusters, fit
 from kmeans_c.histogram import Histogram
 from kmeans_c.mapping import PaletteMap
+from kmeans_c.method import as_method
 from kmeans_c.seeding import Draw
 
 
@@ -71,9 +72,10 @@ def run(clock, pixels, K, n_threads):
     full = Tree(histogram.keys, points, histogram.counts, n_threads, level)
     full.assign(seeds, sums, n_threads, level)
     clock("a pass", lambda: full.iterate(seeds, sums, 1, n_threads, level))
+    method = as_method(K, init="search", effort="balanced", space="srgb", keep=None, seed=0)
     found = clock(
         "fit in all",
-        lambda: fit(histogram, K, 10, init="k-means++", draw=Draw(0), n_threads=n_threads),
+        lambda: fit(histogram, K, 10, method, n_threads=n_threads),
     )
     clock("map", lambda: PaletteMap(found.palette).map(pixels, n_threads=n_threads))
     learnt = PaletteMap(found.palette)

@@ -12,14 +12,16 @@ The arithmetic, with which a comparison of everything with everything agrees bit
   colour is assigned afresh. If the largest cost is 0 every colour is met exactly, and the
   clusters that are still empty are dropped. Each refill lowers the inertia, so this ends.
 - The final centroids are rounded to 8-bit colours and put in display order; the same refilling
-  then makes all entries distinct and used.
+  then makes all entries distinct and used. Rounded means of what then belongs to the entries take
+  their place while that lowers the inertia (`Method.effort` says how often it is tried).
+- Colours to be kept, and full transparency where there is some, are centroids that stay: they are
+  neither moved nor refilled, and may be unused.
 - Inertia is the sum of weight times squared distance, in coordinates squared (spaces.units).
 
 Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory
 28(2), 129-137.
 """
 
-from functools import cached_property
 from itertools import islice
 from typing import NamedTuple
 
@@ -27,9 +29,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import spaces
-from kmeans_c._kernels import color_seeding, coordinates
+from kmeans_c._kernels import color_seeding
+from kmeans_c._kernels.coordinates import from_keys
 from kmeans_c._kernels.filtering import Tree
+from kmeans_c._kernels.histogram import decode_keys
+from kmeans_c.colors import opaque
 from kmeans_c.histogram import Histogram
+from kmeans_c.method import Method
+from kmeans_c.search import swap_search
 from kmeans_c.seeding import Draw
 from kmeans_c.threads import simd_level
 
@@ -69,14 +76,7 @@ class Fit(NamedTuple):
 
 
 def fit(
-    histogram: Histogram,
-    K: int,
-    ITERS: int | None,
-    *,
-    init: str,
-    draw: Draw,
-    n_threads: int,
-    space: str = "srgb",
+    histogram: Histogram, K: int, ITERS: int | None, method: Method, *, n_threads: int
 ) -> Fit:
     """Reduce a histogram to min(K, distinct) colours.
 
@@ -88,30 +88,24 @@ def fit(
         1 to 65,536.
     ITERS : int or None
         Moves of the centroids, at most; None: until none moves.
-    init : {"k-means++", "random"}
-        How the first centroids are drawn.
-    draw : Draw
+    method : Method
     n_threads : int
-    space : {"srgb", "linear", "oklab", "lab"}
     """
-    if len(histogram) <= K:
-        return _lossless(histogram)
-    clusters = Clusters(histogram, n_threads, space)
-    # What is fully transparent keeps an entry of its own: no rounding may make it show.
-    clear = K > 1 and histogram.has_transparent
-    moving = Clusters(histogram.visible(), n_threads, space) if clear else clusters
-    centroids = moving.seeds(K - clear, init, draw)
-    centroids, n_iter = moving.iterate(centroids, ITERS)
-    palette = spaces.nearest_colors(centroids, histogram.channels, space)
-    if clear:
-        palette = np.concatenate([np.zeros((1, 4), np.uint8), palette])
-    return clusters.settled(palette)._replace(n_iter=n_iter)
+    kept = _kept(histogram, method.keep, K)
+    absent = [color for color in kept if not histogram.has(color)]
+    if len(histogram) + len(absent) <= K:
+        return _lossless(histogram, absent, method.space, n_threads)
+    clusters = Clusters(histogram, n_threads, method.space)
+    centroids = clusters.start(K, method, clusters.places(kept))
+    centroids, n_iter = clusters.iterate(centroids, ITERS, len(kept))
+    polishes = 0 if ITERS == 0 else method.effort.polishes
+    return clusters.rounded(centroids, kept, polishes)._replace(n_iter=n_iter)
 
 
 def assign(histogram: Histogram, palette: Colors, *, n_threads: int, space: str = "srgb") -> Fit:
     """Give each colour of a histogram to the nearest entry of a palette, which stays as it is."""
     clusters = Clusters(histogram, n_threads, space)
-    return clusters.found(palette, clusters.assigned(palette))
+    return clusters.found(palette, np.arange(len(palette)), clusters.assigned(palette))
 
 
 def display_order(palette: Colors) -> NDArray[np.intp]:
@@ -125,7 +119,31 @@ def display_order(palette: Colors) -> NDArray[np.intp]:
     return np.lexsort((*palette.T[::-1], luma, visible))
 
 
-def _lossless(histogram: Histogram) -> Fit:
+def _kept(histogram: Histogram, keep: Colors, K: int) -> Colors:
+    """The colours that stay, in the histogram's channels: what is fully transparent keeps an entry
+    of its own, as no rounding may make it show."""
+    channels = histogram.channels
+    if channels == 4 and keep.shape[1] == 3:
+        keep = opaque(keep)
+    elif channels < 4 and keep.shape[1] == 4:
+        if keep.size and keep[:, 3].min() < 255:
+            raise ValueError("keep: expected opaque colours, as there is no transparency")
+        keep = keep[:, :3]
+    if channels == 1:
+        if np.any(keep != keep[:, :1]):
+            raise ValueError("keep: expected greys, as all pixels are grey")
+        keep = keep[:, :1]
+    clear = np.zeros((1, 4), np.uint8)
+    if histogram.has_transparent and len(keep) < K > 1 and not (keep == clear).all(axis=1).any():
+        keep = np.concatenate([clear, keep])
+    return keep
+
+
+def _lossless(histogram: Histogram, absent: list[Colors], space: str, n_threads: int) -> Fit:
+    if absent:
+        palette = np.concatenate([histogram.colors, absent])
+        found = assign(histogram, palette[display_order(palette)], n_threads=n_threads, space=space)
+        return found
     order = display_order(histogram.colors)
     owners = np.empty(len(order), np.uint16)
     owners[order] = np.arange(len(order))
@@ -136,25 +154,50 @@ class Clusters:
     """A histogram's colours as points, and exact Lloyd passes over them."""
 
     def __init__(self, histogram: Histogram, n_threads: int, space: str = "srgb") -> None:
-        self.histogram = histogram
+        self.channels = histogram.channels
         self.space = space
+        self.keys = histogram.keys
         self.weights = histogram.counts
         self.n_threads = n_threads
         self.level = simd_level()
         if space == "srgb":
-            shape = max(3, histogram.channels), len(histogram) + spaces.PADDING
-            self.points = np.zeros(shape, np.int32)
-            coordinates.from_keys(
-                histogram.keys, histogram.channels, self.points, n_threads, self.level
-            )
+            width = len(self.keys) + spaces.PADDING
+            self.points = np.zeros((max(3, self.channels), width), np.int32)
+            from_keys(self.keys, self.channels, self.points, n_threads, self.level)
         else:
             self.points = spaces.coordinates(histogram.colors, space, n_threads=n_threads)
-        self.tree = Tree(histogram.keys, self.points, self.weights, self.n_threads, self.level)
+        self.tree = Tree(self.keys, self.points, self.weights, n_threads, self.level)
 
-    @cached_property
-    def colors(self) -> Colors:
-        """The histogram's; they are only needed where clusters run empty."""
-        return self.histogram.colors
+    def start(self, K: int, method: Method, fixed: Centroids) -> Centroids:
+        """Give K centroids to begin with: first the fixed ones."""
+        wanted = K - len(fixed)
+        if not wanted:
+            return fixed
+        if not isinstance(method.init, str):
+            return np.concatenate([fixed, self.places(method.init)[:wanted]])
+        if method.init in ("k-means++", "random"):
+            return np.concatenate([fixed, self.seeds(wanted, method.init, method.draw)])
+        found = swap_search(
+            self.tree,
+            self.keys,
+            int(self.weights.sum()),
+            K,
+            method.effort if method.init == "search" else None,
+            seed=method.draw.word(),
+            fixed=fixed,
+            n_threads=self.n_threads,
+            level=self.level,
+        )
+        # Copies have no members: they are refilled.
+        return np.concatenate([found, np.repeat(found[-1:], K - len(found), axis=0)])
+
+    def places(self, colors: Colors) -> Centroids:
+        """Return where colours lie, (n, D)."""
+        if self.channels == 4 and colors.shape[1] == 3:
+            colors = opaque(colors)
+        colors = colors[:, : self.channels]
+        planes = spaces.coordinates(colors, self.space)[:, : len(colors)]
+        return np.ascontiguousarray(planes.T)
 
     def seeds(self, K: int, init: str, draw: Draw) -> Centroids:
         """Draw K centroids among the colours: by their weight, or by k-means++.
@@ -182,27 +225,34 @@ class Clusters:
                 )
         return np.ascontiguousarray(points[:, chosen].T)
 
-    def iterate(self, centroids: Centroids, ITERS: int | None) -> tuple[Centroids, int]:
-        """Move the centroids up to ITERS times; return them and how many moves were made."""
+    def iterate(
+        self, centroids: Centroids, ITERS: int | None, fixed: int = 0
+    ) -> tuple[Centroids, int]:
+        """Move all but the first `fixed` centroids up to ITERS times.
+
+        Returns them and how many moves were made.
+        """
         done, converged = 0, False
         centroids = centroids.copy()
         sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
         slice_ = max(1, SLICE // len(self.weights))
         while not converged and (ITERS is None or done < ITERS):
             passes = slice_ if ITERS is None else min(slice_, ITERS - done)
-            moves, state = self.tree.iterate(centroids, sums, passes, self.n_threads, self.level)
+            moves, state = self.tree.iterate(
+                centroids, sums, passes, self.n_threads, self.level, fixed
+            )
             done += moves
             converged = state == 1
             if state == 2:
-                centroids, sums = self.refilled(centroids)
+                centroids, sums = self.refilled(centroids, fixed)
         return centroids, done
 
-    def refilled(self, centroids: Centroids) -> tuple[Centroids, Sums]:
+    def refilled(self, centroids: Centroids, fixed: int = 0) -> tuple[Centroids, Sums]:
         """Assign every colour, refill or drop empty clusters; return centroids and sums."""
         while True:
             sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
             self.tree.assign(centroids, sums, self.n_threads, self.level)
-            empty = np.flatnonzero(sums[:, -1] == 0)
+            empty = fixed + np.flatnonzero(sums[fixed:, -1] == 0)
             if len(empty) == 0:
                 return centroids, sums
             worst, cost = self.tree.worst(self.n_threads)
@@ -211,52 +261,76 @@ class Clusters:
             else:
                 centroids[empty[0]] = self.points[:, worst]
 
-    def settled(self, palette: Colors) -> Fit:
-        """Order a palette and refill it until all its entries are distinct and used.
+    def rounded(self, centroids: Centroids, kept: Colors, polishes: int) -> Fit:
+        """Round centroids to colours, and move these to their rounded means while that pays."""
+        palette, sums = self.settled(self._rounded(centroids, kept), len(kept))
+        inertia = self.inertia(palette, sums)
+        for _ in range(polishes):
+            weights = np.maximum(sums[:, -1:], 1)
+            means = ((2 * sums[:, :-1] + weights) // (2 * weights)).astype(np.int32)
+            moved = self._rounded(means, kept)
+            if np.array_equal(moved, palette):
+                break
+            moved, sums = self.settled(moved, len(kept))
+            now = self.inertia(moved, sums)
+            if now >= inertia:
+                _, sums = self.settled(palette, len(kept))
+                break
+            palette, inertia = moved, now
+        return self.found(palette, display_order(palette), sums)
 
-        While this lasts the palette keeps the centroids' order, as the tree knows it.
+    def settled(self, palette: Colors, kept: int = 0) -> tuple[Colors, Sums]:
+        """Refill a palette until all entries but the first `kept` are distinct and used.
+
+        Of equally near entries the first in display order wins. Returns palette and sums.
         """
         palette = palette.copy()
         while True:
             order = display_order(palette)
             sums = self.assigned(palette, order)
             empty = order[sums[order, -1] == 0]
+            empty = empty[empty >= kept]
             if len(empty) == 0:
-                return self.found(palette, sums, order)
+                return palette, sums
             worst, cost = self.tree.worst(self.n_threads)
             if cost == 0:
                 palette = np.delete(palette, empty, axis=0)
             else:
-                palette[empty[0]] = self.colors[worst]
+                palette[empty[0]] = self._color(worst)
 
     def assigned(self, palette: Colors, order: NDArray[np.intp] | None = None) -> Sums:
-        """Assign every colour to an entry; return for each the sums of coordinates and weights.
+        """Assign every colour to an entry, the first in `order` of the nearest ones.
 
-        Of equally near entries the first in `order` wins.
+        Returns for each entry the sums of coordinates and weights.
         """
-        centroids = np.ascontiguousarray(
-            spaces.coordinates(palette, self.space)[:, : len(palette)].T
-        )
+        centroids = self.places(palette)
         sums = np.empty((len(centroids), centroids.shape[1] + 1), np.int64)
         places = None if order is None else order.astype(np.uint16)
         self.tree.assign(centroids, sums, self.n_threads, self.level, places)
         return sums
 
-    def found(self, palette: Colors, sums: Sums, order: NDArray[np.intp] | None = None) -> Fit:
-        """Tell what the last assignment was, the entries in `order`."""
-        owners = np.empty(len(self.weights), np.uint16)
-        names = None
-        if order is not None:
-            names = np.argsort(order).astype(np.uint16)
-            palette, sums = palette[order], sums[order]
+    def found(self, palette: Colors, order: NDArray[np.intp], sums: Sums) -> Fit:
+        """Tell what the last assignment was, with the entries in `order`."""
+        owners, names = np.empty(len(self.weights), np.uint16), np.empty(len(order), np.uint16)
+        names[order] = np.arange(len(order))
         self.tree.labels(owners, names, self.n_threads)
-        return Fit(palette, owners, sums[:, -1].copy(), 0, self.inertia(palette, sums))
+        inertia = self.inertia(palette, sums)
+        return Fit(palette[order], owners, sums[order, -1], 0, inertia)
 
-    def inertia(self, palette: NDArray[np.uint8], sums: Sums) -> int:
+    def inertia(self, palette: Colors, sums: Sums) -> int:
         """Return the sum of weight times squared distance to the owner, exactly."""
         # Each of the sums is at most the weight times 3 * 2^28; beyond 2^33 Python's integers.
         kind = np.int64 if int(sums[:, -1].sum()) < 1 << 33 else object
-        c = spaces.coordinates(palette, self.space)[:, : len(palette)].T.astype(kind)
+        c = self.places(palette).astype(kind)
         s = sums.astype(kind)
         apart = int((s[:, -1] * (c * c).sum(axis=1)).sum()) - 2 * int((c * s[:, :-1]).sum())
         return int(self.tree.squares()) + apart
+
+    def _rounded(self, centroids: Centroids, kept: Colors) -> Colors:
+        free = spaces.nearest_colors(centroids[len(kept) :], self.channels, self.space)
+        return np.concatenate([kept, free])
+
+    def _color(self, place: int) -> Colors:
+        color = np.empty((1, self.channels), np.uint8)
+        decode_keys(self.keys[place : place + 1], color)
+        return color[0]

@@ -105,12 +105,12 @@ class Histogram:
         """Whether a pixel is fully transparent: the first colour is then (0, 0, 0, 0)."""
         return self.channels == 4 and len(self) > 0 and int(self.keys[0]) == 0
 
-    def visible(self) -> "Histogram":
-        """The same counts without the fully transparent colour."""
-        other = Histogram(self.channels)
-        keys, counts = self._folded()
-        other._append(keys[self.has_transparent :], counts[self.has_transparent :])
-        return other
+    def has(self, color: NDArray[np.uint8]) -> bool:
+        """Whether a colour (channels,) has been counted."""
+        key = np.empty(1, np.uint32)
+        kernel.make_keys(np.ascontiguousarray(color)[np.newaxis], key)
+        place = int(np.searchsorted(self.keys, key[0]))
+        return place < len(self) and bool(self.keys[place] == key[0])
 
     @property
     def keys(self) -> Keys:

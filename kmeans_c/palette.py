@@ -8,17 +8,16 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import assign, fit
+from kmeans_c.colors import MAX_ENTRIES, alike, as_colors, in_rgb
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
 from kmeans_c.mapping import PaletteMap, map_counted
-from kmeans_c.seeding import INITS, Draw
+from kmeans_c.method import as_method
 from kmeans_c.spaces import SPACES
 from kmeans_c.threads import thread_count
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
-
-MAX_ENTRIES = 1 << 16
 
 
 class Palette:
@@ -52,9 +51,11 @@ class Palette:
     counts: NDArray[np.int64] | None
 
     def __init__(self, colors: ArrayLike | Palette, counts: ArrayLike | None = None) -> None:
-        if isinstance(colors, Palette) and counts is None:
+        own = isinstance(colors, Palette)
+        if own and counts is None:
             counts = colors.counts
-        self.colors = _as_colors(colors)
+        self.colors = as_colors("palette", np.array(colors) if own else colors)
+        self.colors.flags.writeable = False
         self.counts = None if counts is None else _as_counts(counts, len(self.colors))
 
     @classmethod
@@ -64,9 +65,11 @@ class Palette:
         K: int = 16,
         ITERS: int | None = 10,
         *,
-        init: str = "k-means++",
-        seed: int | np.random.Generator | None = 0,
+        init: str | ArrayLike = "search",
+        effort: str = "balanced",
         space: str = "srgb",
+        keep: ArrayLike | None = None,
+        seed: int | np.random.Generator | None = 0,
         n_threads: int | None = None,
     ) -> Palette:
         """Find min(K, distinct) colours for a histogram, by k-means as `quantize` does.
@@ -79,7 +82,7 @@ class Palette:
             1..65536.
         ITERS : int or None
             Rounds of Lloyd's algorithm, 0 or more; None: until nothing changes.
-        init, seed, space, n_threads
+        init, effort, space, keep, seed, n_threads
             As for `quantize`.
 
         Returns
@@ -97,15 +100,10 @@ class Palette:
             raise TypeError(f"histogram: expected a Histogram, got {kind}")
         if len(histogram) == 0:
             raise ValueError("histogram: expected at least one colour, got none")
-        found = fit(
-            histogram,
-            check_int("K", K, 1, MAX_ENTRIES),
-            None if ITERS is None else check_int("ITERS", ITERS, 0),
-            init=check_choice("init", init, INITS),
-            draw=Draw(seed),
-            n_threads=thread_count(n_threads),
-            space=check_choice("space", space, SPACES),
-        )
+        K = check_int("K", K, 1, MAX_ENTRIES)
+        ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
+        method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
+        found = fit(histogram, K, ITERS, method, n_threads=thread_count(n_threads))
         return cls(in_rgb(found.palette), found.counts)
 
     def map(self, image: Any, *, space: str = "srgb", n_threads: int | None = None) -> NDArray[Any]:
@@ -150,48 +148,6 @@ class Palette:
     def __repr__(self) -> str:
         shown = " ".join("#" + bytes(color).hex() for color in self.colors[:4])
         return f"<Palette: {len(self)} colours, {shown}{' ...' if len(self) > 4 else ''}>"
-
-
-def in_rgb(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Colours of a grey histogram as RGB; others as they are."""
-    return np.repeat(colors, 3, axis=1) if colors.shape[1] == 1 else colors
-
-
-def alike(
-    pixels: NDArray[np.uint8], colors: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Pixels (H, W, C) and colours (n, C) with the same channels: what is missing is opaque."""
-    if pixels.ndim == 2:
-        pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
-    if pixels.shape[2] == colors.shape[1]:
-        return pixels, colors
-    if colors.shape[1] == 3:
-        return pixels, _opaque(colors)
-    return _opaque(pixels), colors
-
-
-def _opaque(rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    alpha = np.full((*rgb.shape[:-1], 1), 255, np.uint8)
-    return np.concatenate([rgb, alpha], axis=-1)
-
-
-def _as_colors(colors: ArrayLike | Palette) -> NDArray[np.uint8]:
-    array = np.array(colors)
-    if array.size and array.dtype.kind not in "ui":
-        raise TypeError(f"palette: expected integers, got dtype {array.dtype}")
-    if array.ndim != 2 or array.shape[1] not in (3, 4):
-        raise ValueError(f"palette: expected shape (n, 3) or (n, 4), got {array.shape}")
-    if not 1 <= len(array) <= MAX_ENTRIES:
-        raise ValueError(f"palette: expected 1..{MAX_ENTRIES} colours, got {len(array)}")
-    if array.min() < 0 or array.max() > 255:
-        raise ValueError(f"palette: expected 0..255, got {array.min()}..{array.max()}")
-    array = array.astype(np.uint8)
-    if array.shape[1] == 4:
-        array[array[:, 3] == 0] = 0
-    if len(np.unique(array, axis=0)) < len(array):
-        raise ValueError("palette: expected distinct colours, got some twice")
-    array.flags.writeable = False
-    return array
 
 
 def _as_counts(counts: ArrayLike, n: int) -> NDArray[np.int64]:

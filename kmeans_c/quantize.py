@@ -15,13 +15,15 @@ from PIL import Image
 from kmeans_c import encoding, files
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import assign, fit
+from kmeans_c.colors import MAX_ENTRIES, alike, in_rgb
+from kmeans_c.errors import mean_squared_error
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
 from kmeans_c.mapping import map_counted
-from kmeans_c.palette import MAX_ENTRIES, Palette, alike, in_rgb
-from kmeans_c.seeding import INITS, Draw
-from kmeans_c.spaces import SPACES, mean_squared_error
+from kmeans_c.method import as_method
+from kmeans_c.palette import Palette
 from kmeans_c.threads import team, thread_count
+from kmeans_c.weights import as_importance
 
 SHARE = 1 << 18  # pixels that are worth a thread: some 5 ms
 
@@ -42,9 +44,8 @@ class Quantized:
         Pixels of each entry; their sum is H * W.
     mse : float
         Mean over the pixels of the squared distance between the pixel and its entry, summed over
-        red, green and blue, which go from 0 to 255; in another space its own units
-        (spaces.units). With transparency it is the mean of the
-        distances seen over black and over white.
+        red, green and blue, which go from 0 to 255, in whatever space the palette was found. With
+        transparency it is the mean of the distances seen over black and over white.
     n_iter : int
         Rounds of Lloyd's algorithm; 0 where the image has no more than K colours.
     """
@@ -108,9 +109,12 @@ def quantize(
     ITERS: int | None = 10,
     *,
     palette: Palette | ArrayLike | None = None,
-    init: str = "k-means++",
-    seed: int | np.random.Generator | None = 0,
+    init: str | ArrayLike = "search",
+    effort: str = "balanced",
     space: str = "srgb",
+    weights: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
 ) -> Quantized:
     """Reduce an image to at most K colours with k-means [1]_.
@@ -124,25 +128,38 @@ def quantize(
     K : int
         1..65536: how many colours; files and Pillow images hold up to 256.
     ITERS : int or None
-        Rounds of Lloyd's algorithm, 0 or more; fewer are made where nothing changes any more. None:
-        until then.
-    palette : Palette or (n, 3) or (n, 4) array_like of integers, optional
-        Map to these colours as they are; K, ITERS, init and seed are not used then.
-    init : {"k-means++", "random"}
-        How the first centroids are drawn from the image's colours [2]_; "random" is the original
-        script's way.
+        Rounds of Lloyd's algorithm on all colours, 0 or more; fewer are made where nothing changes
+        any more. None: until then.
+    palette : Palette or (n, 3) or (n, 4) array_like, optional
+        Map to these colours as they are: integers 0..255, or text such as "#c8102e". K, ITERS,
+        init, effort, weights, keep and seed are not used then.
+    init : {"search", "splitting", "k-means++", "random"} or (K, 3) or (K, 4) array_like
+        Where the centroids start. "search": binary splitting [2]_, improved by swaps [3]_ on a
+        coarse histogram; "splitting": without the swaps; "k-means++" [4]_ and "random" draw among
+        the image's colours, the latter is the original script's way; an array: these colours,
+        0..255.
+    effort : {"balanced", "fast", "best"}
+        How long "search" searches, and how often the rounded palette is tried to be bettered.
+        "best" takes some twenty times as long as "balanced" where there is much to find.
+    space : {"srgb", "linear", "oklab", "lab"}
+        Where distances are measured: sRGB's bytes, linear light, Oklab [5]_ or CIE Lab (D65). The
+        first gives the least `mse`, Oklab what looks best.
+    weights : (H, W) array_like of integers or floats, optional
+        How much each pixel matters, at least 0: a pixel of weight 2 counts as two pixels, one of
+        weight 0 next to nothing. `counts` and `mse` are of the pixels all the same.
+    keep : (n, 3) or (n, 4) array_like, optional
+        Up to K colours that shall be in the palette exactly, whether pixels have them or not:
+        integers 0..255, or text such as "#c8102e" or "red".
     seed : int, numpy.random.Generator or None
         None draws fresh entropy; any other seed gives the same bytes on every machine.
-    space : {"srgb", "linear", "oklab", "lab"}
-        Where distances are measured: sRGB's bytes, linear light, Oklab [3]_ or CIE Lab (D65).
     n_threads : int, optional
         Default: as many as OMP_NUM_THREADS, the affinity mask and the CPU quota allow.
 
     Returns
     -------
     Quantized
-        With min(K, distinct colours of the image) colours; an image of no more than K comes back
-        unchanged.
+        With min(K, distinct colours of the image) colours, all of them used but perhaps those of
+        `keep`; an image of no more than K comes back unchanged.
 
     Raises
     ------
@@ -161,34 +178,44 @@ def quantize(
     ----------
     .. [1] Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Trans. Information Theory
        28(2), 129-137.
-    .. [2] Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
+    .. [2] Orchard, M. T. and Bouman, C. A. (1991). Color quantization of images. IEEE Trans. Signal
+       Processing 39(12), 2677-2690.
+    .. [3] Franti, P. (2018). Efficiency of random swap clustering. Journal of Big Data 5, 13.
+    .. [4] Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
        SODA '07.
-    .. [3] Ottosson, B. (2020). A perceptual color space for image processing.
+    .. [5] Ottosson, B. (2020). A perceptual color space for image processing.
     """
     K = check_int("K", K, 1, MAX_ENTRIES)
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
-    check_choice("init", init, INITS)
-    check_choice("space", space, SPACES)
-    draw = Draw(seed)
+    method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
     pixels = as_pixels(image)
     threads = team(thread_count(n_threads), pixels.shape[0] * pixels.shape[1], SHARE)
+    importance = None if weights is None else as_importance(weights, pixels.shape[:2])
     if palette is not None:
         given = Palette(palette)
         pixels, colors = alike(pixels, given.colors)
+    elif len(method.keep):
+        pixels, kept = alike(pixels, method.keep)
+        method = method._replace(keep=kept)
     elif pixels.ndim == 2:
         pixels = pixels[:, :, np.newaxis]
 
     histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
     if palette is not None:
         found = assign(histogram, colors, n_threads=threads, space=space)
+    elif importance is None:
+        found = fit(histogram, K, ITERS, method, n_threads=threads)
     else:
-        found = fit(histogram, K, ITERS, init=init, draw=draw, n_threads=threads, space=space)
+        weighed = Histogram(pixels.shape[2]).add(pixels, importance)
+        best = fit(weighed, K, ITERS, method, n_threads=threads)
+        found = assign(histogram, best.palette, n_threads=threads, space=space)
+        found = found._replace(n_iter=best.n_iter)
     indices = map_counted(pixels, histogram, found.palette, found.owners, space, n_threads=threads)
 
     return Quantized(
         palette=in_rgb(found.palette) if palette is None else np.array(given.colors),
         indices=indices,
         counts=found.counts,
-        mse=mean_squared_error(found.inertia, indices.size, pixels.shape[2], space),
+        mse=mean_squared_error(histogram, found, space),
         n_iter=found.n_iter,
     )

@@ -131,8 +131,10 @@ def display_order(palette):
 
 def palette(colors, weights, centroids):
     """Round centroids to colours, order and refill as in `fill`; return palette and labels."""
-    channels = len(colors[0])
-    entries = [rounded(c, channels) for c in centroids]
+    return refilled(colors, weights, [rounded(c, len(colors[0])) for c in centroids])
+
+
+def refilled(colors, weights, entries):
     points = [coordinates(c) for c in colors]
     while True:
         entries = display_order(entries)
@@ -150,3 +152,22 @@ def palette(colors, weights, centroids):
             entries = [c for k, c in enumerate(entries) if k not in empty]
         else:
             entries[empty[0]] = colors[worst]
+
+
+def polished(colors, weights, entries, labels, polishes):
+    """Rounded means of what belongs to the entries take their place while that lowers the inertia."""
+    channels = len(colors[0])
+    points = [coordinates(c) for c in colors]
+
+    def cost(entries, labels):
+        return inertia(points, weights, labels, [coordinates(c) for c in entries])
+
+    for _ in range(polishes):
+        moved = [rounded(c, channels) for c in means(sums(points, weights, labels, len(entries)))]
+        if moved == entries:
+            break
+        moved, moved_labels = refilled(colors, weights, moved)
+        if cost(moved, moved_labels) >= cost(entries, labels):
+            break
+        entries, labels = moved, moved_labels
+    return entries, labels

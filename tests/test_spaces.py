@@ -12,6 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from kmeans_c import Palette, mapping, quantize, spaces
 from kmeans_c.clustering import Clusters, fit
+from kmeans_c.method import as_method
 from kmeans_c.histogram import Histogram
 from kmeans_c.mapping import map_counted
 from kmeans_c.seeding import Draw
@@ -463,8 +464,8 @@ def test_quantize_measures_in_its_space(simd, n_threads, space, channels):
     entries = found.palette[:, :1] if channels == 1 else found.palette
     away = squared(places(colors, space)[:, np.newaxis], places(entries, space))
     assert (found.indices.ravel() == away.argmin(axis=1)).all()
-    inertia = int(away.min(axis=1).sum())
-    assert found.mse == spaces.mean_squared_error(inertia, image.shape[0] * 43, channels, space)
+    error = squared(places(colors, "srgb"), places(entries[found.indices.ravel()], "srgb"))
+    assert found.mse == spaces.mean_squared_error(int(error.sum()), image.shape[0] * 43, channels)
     assert len(np.unique(found.palette, axis=0)) == 9
     assert (found.counts > 0).all()
 
@@ -480,7 +481,8 @@ def test_a_fit_is_the_references(space):
         points, histogram.counts.tolist(), [tuple(c) for c in seeds.tolist()], 4
     )
     palette = spaces.nearest_colors(np.array(centroids, np.int32), 3, space)
-    found = fit(histogram, K, 4, init="k-means++", draw=Draw(0), n_threads=1, space=space)
+    method = as_method(K, init="k-means++", effort="fast", space=space, keep=None, seed=0)
+    found = fit(histogram, K, 4, method, n_threads=1)
     palette = reference.display_order([tuple(c) for c in palette.tolist()])
     assert [tuple(c) for c in found.palette.tolist()] == palette
     assert found.n_iter == moves

@@ -22,6 +22,7 @@ class Tree(Points):
         passes: int,
         n_threads: int,
         level: int,
+        fixed: int = 0,
     ) -> tuple[int, int]: ...
     def labels(
         self,

@@ -678,10 +678,11 @@ cdef class Tree(Points):
 
     def iterate(self, int32_t[:, ::1] centroids not None,       # INOUT (K, D)
                 int64_t[:, ::1] sums not None,                  # OUT (K, D + 1)
-                Py_ssize_t passes, int n_threads, int level):
-        """Assign and move centroids to their means, up to `passes` times.
+                Py_ssize_t passes, int n_threads, int level,
+                Py_ssize_t fixed=0):
+        """Assign and move centroids to their means, up to `passes` times; the first `fixed` stay.
 
-        Stops before a move if a cluster is empty, and after a pass in which no centroid moved.
+        Stops before a move if another cluster is empty, and after a pass in which no centroid moved.
         Returns (moves made, 0 all made | 1 converged | 2 a cluster is empty). `sums` are those
         of the last assignment.
         """
@@ -694,13 +695,13 @@ cdef class Tree(Points):
             memcpy(self.now, &centroids[0, 0], self.K * D * sizeof(int32_t))
             while done < passes and state == 0:
                 self.one_pass(NULL, n_threads)
-                for k in range(self.K):
+                for k in range(fixed, self.K):
                     if self.sums[k * (D + 1) + D] == 0:
                         state = 2
                 if state == 2:
                     break
                 moved = False
-                for k in range(self.K):
+                for k in range(fixed, self.K):
                     weight = self.sums[k * (D + 1) + D]
                     for d in range(D):
                         mean = (2 * self.sums[k * (D + 1) + d] + weight) // (2 * weight)

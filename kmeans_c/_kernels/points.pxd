@@ -16,6 +16,9 @@ cdef struct Nodes:      # of one level, in the order of the points
     int32_t* high
 
 
+cdef Py_ssize_t split(const uint32_t* keys, Py_ssize_t start, Py_ssize_t end) noexcept nogil
+
+
 cdef class Points:
     cdef const int32_t[:, ::1] coordinates
     cdef const int64_t[::1] weights
@@ -28,6 +31,7 @@ cdef class Points:
     cdef Nodes mids
     cdef Nodes leaves
     cdef int64_t* leaf_sums     # D + 1 a leaf: sums of w x, then of w
+    cdef int64_t* leaf_squares  # 2 a leaf: sum of w |x|^2, the parts above and below 2^15
     cdef int64_t squares_high   # sum of w |x|^2, in two parts below 2^47 2^15
     cdef int64_t squares_low
 

@@ -165,6 +165,7 @@ cdef class Points:
         free_nodes(&self.mids)
         free_nodes(&self.leaves)
         free(self.leaf_sums)
+        free(self.leaf_squares)
 
     cdef int build(self, const uint32_t* keys, int n_threads, int level) noexcept nogil:
         """Cut the points where their keys' prefixes end, until the parts are small; box them."""
@@ -203,25 +204,23 @@ cdef class Points:
     cdef int box_points(self, int n_threads, int level) noexcept nogil:
         cdef Py_ssize_t leaf, first, n
         cdef int64_t high = 0, low = 0
-        cdef int64_t* squares = <int64_t*> malloc(2 * self.leaves.n * sizeof(int64_t))
         cdef box_fn box = box_at(self.D, level)
         self.leaves.low = <int32_t*> malloc(4 * self.leaves.n * sizeof(int32_t))
         self.leaves.high = <int32_t*> malloc(4 * self.leaves.n * sizeof(int32_t))
-        if squares == NULL or self.leaves.low == NULL or self.leaves.high == NULL:
-            free(squares)
+        self.leaf_squares = <int64_t*> malloc(2 * self.leaves.n * sizeof(int64_t))
+        if self.leaf_squares == NULL or self.leaves.low == NULL or self.leaves.high == NULL:
             return -1
         for leaf in prange(self.leaves.n, num_threads=n_threads, schedule="static"):
             first = self.leaves.first[leaf]
             n = self.leaves.first[leaf + 1] - first
             box(self.x + first, self.stride, self.w + first, n, self.leaves.low + 4 * leaf,
                 self.leaves.high + 4 * leaf, self.leaf_sums + leaf * (self.D + 1),
-                squares + 2 * leaf)
+                self.leaf_squares + 2 * leaf)
         for leaf in range(self.leaves.n):
-            high += squares[2 * leaf]
-            low += squares[2 * leaf + 1]
+            high += self.leaf_squares[2 * leaf]
+            low += self.leaf_squares[2 * leaf + 1]
         self.squares_high = high
         self.squares_low = low
-        free(squares)
         return 0
 
     cdef int box_nodes(self, Nodes* nodes, Nodes* below) noexcept nogil:

@@ -1,0 +1,77 @@
+"""Lists of 8-bit colours, as arguments."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kmeans_c.color_text import parse_color
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, NDArray
+
+    Colors = NDArray[np.uint8]
+
+MAX_ENTRIES = 1 << 16
+
+
+def as_colors(name: str, colors: ArrayLike, *, least: int = 1) -> Colors:
+    """(n, 3) or (n, 4) distinct colours: integers 0..255, or text as in CSS ("#c8102e", "red").
+
+    A fully transparent colour is (0, 0, 0, 0), whatever it hides. The result is a copy.
+    """
+    array = np.array(_numbers(name, colors))
+    if array.size == 0 and least == 0:
+        return np.empty((0, 3), np.uint8)
+    if array.size and array.dtype.kind not in "ui":
+        raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
+    if array.ndim != 2 or array.shape[1] not in (3, 4):
+        raise ValueError(f"{name}: expected shape (n, 3) or (n, 4), got {array.shape}")
+    if not least <= len(array) <= MAX_ENTRIES:
+        raise ValueError(f"{name}: expected {least}..{MAX_ENTRIES} colours, got {len(array)}")
+    if array.min() < 0 or array.max() > 255:
+        raise ValueError(f"{name}: expected 0..255, got {array.min()}..{array.max()}")
+    array = array.astype(np.uint8)
+    if array.shape[1] == 4:
+        array[array[:, 3] == 0] = 0
+    if len(np.unique(array, axis=0)) < len(array):
+        raise ValueError(f"{name}: expected distinct colours, got some twice")
+    return array
+
+
+def in_rgb(colors: Colors) -> Colors:
+    """Colours of a grey histogram as RGB; others as they are."""
+    return np.repeat(colors, 3, axis=1) if colors.shape[1] == 1 else colors
+
+
+def alike(pixels: Colors, colors: Colors) -> tuple[Colors, Colors]:
+    """Pixels (H, W, C) and colours (n, C) with the same channels: what is missing is opaque."""
+    if pixels.ndim == 2:
+        pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
+    if pixels.shape[2] == colors.shape[1]:
+        return pixels, colors
+    if colors.shape[1] == 3:
+        return pixels, opaque(colors)
+    return opaque(pixels), colors
+
+
+def opaque(rgb: Colors) -> Colors:
+    """RGB (..., 3) as RGBA."""
+    alpha = np.full((*rgb.shape[:-1], 1), 255, np.uint8)
+    return np.concatenate([rgb, alpha], axis=-1)
+
+
+def _numbers(name: str, colors: ArrayLike) -> Any:
+    """Text among the colours becomes numbers; what is not opaque makes all of them RGBA."""
+    if isinstance(colors, str):
+        raise TypeError(f"{name}: expected a list of colours, got a str")
+    if not isinstance(colors, list | tuple) or not any(isinstance(c, str) for c in colors):
+        return colors
+    try:
+        rows = [parse_color(c) if isinstance(c, str) else tuple(c) for c in colors]
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if any(len(row) == 4 for row in rows):
+        rows = [(*row, 255) if len(row) == 3 else row for row in rows]
+    return rows

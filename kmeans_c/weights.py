@@ -1,0 +1,40 @@
+"""An importance map as the whole numbers that a Histogram takes."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from kmeans_c.histogram import MAX_TOTAL
+
+# The largest float becomes this.
+SCALE = 1 << 16
+
+
+def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """Integers in proportion to the weights, all above 0.
+
+    Integers stay as they are if none is 0; else a weight of 0 becomes 1 and the others are
+    multiplied, by up to 65,536, so that it counts next to nothing: its colours are there still, as
+    the palette has as many entries as there are colours for. Floats are scaled to 65,536.
+    """
+    array = np.asarray(weights)
+    if array.dtype.kind not in "uifb":
+        raise TypeError(f"weights: expected numbers, got dtype {array.dtype}")
+    if array.shape != shape:
+        raise ValueError(f"weights: expected shape {shape}, got {array.shape}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError("weights: contains NaN or infinity")
+    least, most = array.min(), array.max()
+    if least < 0:
+        raise ValueError(f"weights: expected at least 0, got {least}")
+    if most == 0:
+        raise ValueError("weights: expected some above 0")
+    if array.dtype.kind == "f":
+        scaled = np.rint(array * (SCALE / float(most))).astype(np.int64)
+        return np.maximum(scaled, 1)
+    if int(most) * array.size > MAX_TOTAL:
+        raise ValueError(f"weights: expected at most {MAX_TOTAL // array.size}, got {most}")
+    whole = array.astype(np.int64)
+    if least > 0:
+        return whole
+    factor = max(1, min(SCALE, MAX_TOTAL // (2 * int(most) * array.size)))
+    return np.maximum(whole * factor, 1)
