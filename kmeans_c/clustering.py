@@ -75,9 +75,7 @@ class Fit(NamedTuple):
     inertia: int
 
 
-def fit(
-    histogram: Histogram, K: int, ITERS: int | None, method: Method, *, n_threads: int
-) -> Fit:
+def fit(histogram: Histogram, K: int, ITERS: int | None, method: Method, *, n_threads: int) -> Fit:
     """Reduce a histogram to min(K, distinct) colours.
 
     Parameters
@@ -120,8 +118,10 @@ def display_order(palette: Colors) -> NDArray[np.intp]:
 
 
 def _kept(histogram: Histogram, keep: Colors, K: int) -> Colors:
-    """The colours that stay, in the histogram's channels: what is fully transparent keeps an entry
-    of its own, as no rounding may make it show."""
+    """The colours that stay, in the histogram's channels.
+
+    What is fully transparent is one of them, as no rounding may make it show.
+    """
     channels = histogram.channels
     if channels == 4 and keep.shape[1] == 3:
         keep = opaque(keep)
@@ -142,8 +142,7 @@ def _kept(histogram: Histogram, keep: Colors, K: int) -> Colors:
 def _lossless(histogram: Histogram, absent: list[Colors], space: str, n_threads: int) -> Fit:
     if absent:
         palette = np.concatenate([histogram.colors, absent])
-        found = assign(histogram, palette[display_order(palette)], n_threads=n_threads, space=space)
-        return found
+        return assign(histogram, palette[display_order(palette)], n_threads=n_threads, space=space)
     order = display_order(histogram.colors)
     owners = np.empty(len(order), np.uint16)
     owners[order] = np.arange(len(order))
@@ -331,6 +330,6 @@ class Clusters:
         return np.concatenate([kept, free])
 
     def _color(self, place: int) -> Colors:
-        color = np.empty((1, self.channels), np.uint8)
+        color: Colors = np.empty((1, self.channels), np.uint8)
         decode_keys(self.keys[place : place + 1], color)
-        return color[0]
+        return color.reshape(-1)

@@ -51,10 +51,10 @@ class Palette:
     counts: NDArray[np.int64] | None
 
     def __init__(self, colors: ArrayLike | Palette, counts: ArrayLike | None = None) -> None:
-        own = isinstance(colors, Palette)
-        if own and counts is None:
-            counts = colors.counts
-        self.colors = as_colors("palette", np.array(colors) if own else colors)
+        if isinstance(colors, Palette):
+            counts = colors.counts if counts is None else counts
+            colors = colors.colors
+        self.colors = as_colors("palette", colors)
         self.colors.flags.writeable = False
         self.counts = None if counts is None else _as_counts(counts, len(self.colors))
 

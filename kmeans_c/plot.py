@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c.checks import check_choice
+from kmeans_c.colors import in_rgb
 from kmeans_c.histogram import Histogram
-from kmeans_c.palette import Palette, in_rgb
+from kmeans_c.palette import Palette
 from kmeans_c.quantize import Quantized
 
 SPACES = ("rgb", "oklab")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from kmeans_c import encoding, files
-from kmeans_c.checks import check_choice, check_int
+from kmeans_c.checks import check_int
 from kmeans_c.clustering import assign, fit
 from kmeans_c.colors import MAX_ENTRIES, alike, in_rgb
 from kmeans_c.errors import mean_squared_error

@@ -4,8 +4,9 @@ Lloyd's algorithm only polishes what it is given, so the start decides. Passes o
 too dear for a search; but a few thousand cells, each with the exact mean and weight of its colours,
 show the same valleys, and there a swap of one centroid is tried in some 50 microseconds.
 
-Cells of more than one colour are cut where most of the squared error is. Binary splitting gives the
-first partition, swaps improve it (_kernels/search.pyx), and its centroids go on to the exact passes.
+Cells of more than one colour are cut where most of the squared error is. Binary splitting gives
+the first partition, swaps improve it (_kernels/search.pyx), and its centroids go on to the exact
+passes.
 Everything is deterministic: what is left to chance comes from the seed.
 
 Franti, P. (2018). Efficiency of random swap clustering. Journal of Big Data 5, 13.

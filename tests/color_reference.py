@@ -155,7 +155,7 @@ def refilled(colors, weights, entries):
 
 
 def polished(colors, weights, entries, labels, polishes):
-    """Rounded means of what belongs to the entries take their place while that lowers the inertia."""
+    """Rounded means of what belongs to the entries replace them while that lowers the inertia."""
     channels = len(colors[0])
     points = [coordinates(c) for c in colors]
 

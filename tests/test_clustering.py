@@ -15,9 +15,7 @@ from kmeans_c.seeding import Draw
 
 
 def fitted(histogram, K=16, ITERS=10, seed=0, n_threads=1, effort="balanced", keep=None):
-    method = as_method(
-        K, init="k-means++", effort=effort, space="srgb", keep=keep, seed=seed
-    )
+    method = as_method(K, init="k-means++", effort=effort, space="srgb", keep=keep, seed=seed)
     return fit(histogram, K, ITERS, method, n_threads=n_threads)
 
 
@@ -43,7 +41,8 @@ def reference_fit(histogram, centroids, iterations, polishes=0):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize(
-    "case", [(60, 8, 3, "fast"), (200, 5, None, "balanced"), (90, 30, 0, "best"), (80, 9, 1, "best")]
+    "case",
+    [(60, 8, 3, "fast"), (200, 5, None, "balanced"), (90, 30, 0, "best"), (80, 9, 1, "best")],
 )
 def test_fit_is_that_of_the_reference(rng, simd, n_threads, channels, case):
     n, K, ITERS, effort = case

@@ -12,9 +12,9 @@ from hypothesis.extra.numpy import arrays
 
 from kmeans_c import Palette, mapping, quantize, spaces
 from kmeans_c.clustering import Clusters, fit
-from kmeans_c.method import as_method
 from kmeans_c.histogram import Histogram
 from kmeans_c.mapping import map_counted
+from kmeans_c.method import as_method
 from kmeans_c.seeding import Draw
 
 OTHERS = [space for space in spaces.SPACES if space != "srgb"]

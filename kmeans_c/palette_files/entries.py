@@ -6,7 +6,8 @@ from itertools import repeat
 import numpy as np
 
 from kmeans_c.color_text import Color
-from kmeans_c.palette import MAX_ENTRIES, Palette
+from kmeans_c.colors import MAX_ENTRIES
+from kmeans_c.palette import Palette
 
 
 def distinct(colors: Iterable[Color], counts: Iterable[int] | None = None) -> Palette:
