@@ -22,7 +22,7 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError
 
-HEADER = "kmeans_c/_kernels/multiversion.h"
+HEADERS = ["kmeans_c/_kernels/multiversion.h", "kmeans_c/_kernels/keys.h"]
 GNU_FLAGS = [
     "-O3",
     "-DNDEBUG",
@@ -101,8 +101,8 @@ extensions = [
     Extension(
         f"kmeans_c._kernels.{path.stem}",
         [path.as_posix()],
-        depends=[HEADER],
-        include_dirs=[str(Path(HEADER).parent)],
+        depends=HEADERS,
+        include_dirs=[str(Path(HEADERS[0]).parent)],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if abi3 else [],
         py_limited_api=abi3,
     )

@@ -16,7 +16,7 @@ list, where one key stands for 255 pixels. A colour has been seen exactly if its
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgb_keys, rgba_key
+from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, rgb_key, rgba_key
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
@@ -33,11 +33,9 @@ cdef enum:
     WALKERS = 4     # tables of a grey count: equal neighbours wait for each other's store
     BATCH = 256     # pixels whose keys are made before any is counted
     PART = 64       # pixels of a batch's quarter
-    AHEAD = 12      # keys between a counter's prefetch and its use, a quarter
-    SOURCE_AHEAD = 1024     # bytes between a pixel's prefetch and its use
+    SOURCE_AHEAD = 1280     # bytes between a pixel's prefetch and its use
 
-ctypedef void (*count_fn)(const uint8_t*, Py_ssize_t, uint8_t*, uint32_t*,
-                          int64_t*) noexcept nogil
+ctypedef void (*changes_fn)(const uint32_t*, int*) noexcept nogil
 
 cdef uint32_t SPREAD3[256]
 cdef uint32_t SPREAD4[256]
@@ -75,47 +73,87 @@ cdef inline void count_key(uint32_t key, uint8_t* table, uint32_t* overflow,
     table[key] = c
 
 
-cdef km_body_void count_body(bint vectors, const uint8_t* p, Py_ssize_t n, uint8_t* table,
-                             uint32_t* overflow, int64_t* n_overflow) noexcept nogil:
-    """Count n pixels, a batch at a time: first its keys, then four parts of it in turn, because
-    equal neighbours wait for each other's store."""
-    cdef uint32_t keys[BATCH + AHEAD]
-    cdef Py_ssize_t start
+cdef km_body_void changes_body(const uint32_t* keys, int* changes) noexcept nogil:
+    cdef int i, total = 0
+    for i in range(BATCH - 1):
+        total += keys[i] != keys[i + 1]
+    changes[0] = total
+
+
+cdef void changes_base(const uint32_t* keys, int* changes) noexcept nogil:
+    changes_body(keys, changes)
+
+
+cdef km_v3_void changes_v3(const uint32_t* keys, int* changes) noexcept nogil:
+    changes_body(keys, changes)
+
+
+cdef km_v4_void changes_v4(const uint32_t* keys, int* changes) noexcept nogil:
+    changes_body(keys, changes)
+
+
+cdef inline void count_runs(const uint32_t* keys, uint8_t* table, uint32_t* overflow,
+                            int64_t* used) noexcept nogil:
+    """Count a batch by its runs of equal keys, each at once."""
+    cdef Py_ssize_t last[BATCH]     # of each run
+    cdef Py_ssize_t i, run, before = -1, n_runs = 0
+    cdef Py_ssize_t c
+    cdef uint32_t key
+    for i in range(BATCH - 1):
+        last[n_runs] = i
+        n_runs += keys[i] != keys[i + 1]
+    last[n_runs] = BATCH - 1
+    for run in range(n_runs + 1):
+        key = keys[last[run]]
+        c = table[key] + last[run] - before
+        before = last[run]
+        while c > STEP:     # up to 511
+            c -= STEP
+            overflow[used[0]] = key
+            used[0] += 1
+        table[key] = <uint8_t> c
+
+
+cdef inline void count_parts(const uint32_t* keys, const uint32_t* ahead, uint8_t* table,
+                             uint32_t* overflow, int64_t* used) noexcept nogil:
+    """Count a batch, its four parts in turn, because equal neighbours wait for each other's
+    store; and fetch the counters of the next batch."""
     cdef int i
+    for i in range(PART):
+        km_prefetch_write(&table[ahead[i]])
+        km_prefetch_write(&table[ahead[i + PART]])
+        km_prefetch_write(&table[ahead[i + 2 * PART]])
+        km_prefetch_write(&table[ahead[i + 3 * PART]])
+        count_key(keys[i], table, overflow, used)
+        count_key(keys[i + PART], table, overflow, used)
+        count_key(keys[i + 2 * PART], table, overflow, used)
+        count_key(keys[i + 3 * PART], table, overflow, used)
+
+
+cdef void count_part(keys_fn make_keys, changes_fn count_changes, const uint8_t* p, Py_ssize_t n,
+                     uint8_t* table, uint32_t* overflow, int64_t* n_overflow) noexcept nogil:
+    """Count n pixels, a batch at a time."""
+    cdef uint32_t keys[2][BATCH]
+    cdef Py_ssize_t batch, n_batches = n // BATCH
+    cdef int i, changes, now
+    cdef const uint8_t* next
     cdef int64_t used = n_overflow[0]
-    for i in range(AHEAD):
-        keys[BATCH + i] = 0
-    for start in range(0, n - BATCH + 1, 256):      # BATCH
+    if n_batches:
+        make_keys(SPREAD3, p, BATCH, keys[0])
+    for batch in range(n_batches):
+        now = batch & 1
+        next = p + 3 * BATCH * min(batch + 1, n_batches - 1)
         for i in range(0, 3 * BATCH, 64):
-            km_prefetch(p + 3 * start + SOURCE_AHEAD + i)
-        rgb_keys(vectors, SPREAD3, p + 3 * start, BATCH, keys)
-        for i in range(PART):
-            km_prefetch_write(&table[keys[i + AHEAD]])
-            km_prefetch_write(&table[keys[i + AHEAD + PART]])
-            km_prefetch_write(&table[keys[i + AHEAD + 2 * PART]])
-            km_prefetch_write(&table[keys[i + AHEAD + 3 * PART]])
-            count_key(keys[i], table, overflow, &used)
-            count_key(keys[i + PART], table, overflow, &used)
-            count_key(keys[i + 2 * PART], table, overflow, &used)
-            count_key(keys[i + 3 * PART], table, overflow, &used)
-    for start in range(n // BATCH * BATCH, n):
-        count_key(rgb_key(SPREAD3, p + 3 * start), table, overflow, &used)
+            km_prefetch(next + SOURCE_AHEAD + i)
+        make_keys(SPREAD3, next, BATCH, keys[1 - now])
+        count_changes(keys[now], &changes)
+        if changes < BATCH // 4:
+            count_runs(keys[now], table, overflow, &used)
+        else:
+            count_parts(keys[now], keys[1 - now], table, overflow, &used)
+    for batch in range(BATCH * n_batches, n):
+        count_key(rgb_key(SPREAD3, p + 3 * batch), table, overflow, &used)
     n_overflow[0] = used
-
-
-cdef void count_base(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
-                     int64_t* n_overflow) noexcept nogil:
-    count_body(False, p, n, table, overflow, n_overflow)
-
-
-cdef km_v3_void count_v3(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
-                         int64_t* n_overflow) noexcept nogil:
-    count_body(True, p, n, table, overflow, n_overflow)
-
-
-cdef km_v4_void count_v4(const uint8_t* p, Py_ssize_t n, uint8_t* table, uint32_t* overflow,
-                         int64_t* n_overflow) noexcept nogil:
-    count_body(True, p, n, table, overflow, n_overflow)
 
 
 def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
@@ -124,19 +162,19 @@ def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
               int64_t[::1] n_overflow not None,         # INOUT (threads,)
               int level):
     """Count pixels, one table a thread."""
-    cdef count_fn count_part = <count_fn> count_base
+    cdef keys_fn make_keys = keys_at(level)
+    cdef changes_fn count_changes = (<changes_fn> changes_v4 if level == 2 else
+                                     <changes_fn> changes_v3 if level == 1 else
+                                     <changes_fn> changes_base)
     cdef Py_ssize_t t, n = pixels.shape[0]
     cdef int n_threads = <int> tables.shape[0]
     cdef const uint8_t* p
     if n == 0:
         return
     p = &pixels[0, 0]
-    if level == 1:
-        count_part = <count_fn> count_v3
-    elif level == 2:
-        count_part = <count_fn> count_v4
     for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
-        count_part(p + 3 * (n * t // n_threads), n * (t + 1) // n_threads - n * t // n_threads,
+        count_part(make_keys, count_changes, p + 3 * (n * t // n_threads),
+                   n * (t + 1) // n_threads - n * t // n_threads,
                    &tables[t, 0], &overflow[t, 0], &n_overflow[t])
 
 

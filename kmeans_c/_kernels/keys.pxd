@@ -7,8 +7,18 @@ Every module that makes keys fills a table of its own: bit i of a byte at bit `a
 
 from libc.stdint cimport uint8_t, uint32_t
 
-cdef extern from "multiversion.h" nogil:
-    ctypedef void km_body_void "KM_BODY_VOID"
+cdef extern from "keys.h" nogil:
+    void km_keys_base(const uint32_t* spread3, const uint8_t* p, int n, uint32_t* keys) noexcept
+    void km_keys_v3(const uint32_t* spread3, const uint8_t* p, int n, uint32_t* keys) noexcept
+    void km_keys_v4(const uint32_t* spread3, const uint8_t* p, int n, uint32_t* keys) noexcept
+
+ctypedef void (*keys_fn)(const uint32_t*, const uint8_t*, int, uint32_t*) noexcept nogil
+
+
+cdef inline keys_fn keys_at(int level) noexcept nogil:
+    """What numbers n RGB pixels: (spread table, pixels, n, keys)."""
+    return (<keys_fn> km_keys_v4 if level == 2 else
+            <keys_fn> km_keys_v3 if level == 1 else <keys_fn> km_keys_base)
 
 
 cdef inline void fill_spread(uint32_t* spread, int apart) noexcept nogil:
@@ -25,26 +35,6 @@ cdef inline uint32_t rgb_key(const uint32_t* spread3, const uint8_t* p) noexcept
 
 cdef inline uint32_t rgba_key(const uint32_t* spread4, const uint8_t* p) noexcept nogil:
     return (spread4[p[3]] << 3) + (spread4[p[0]] << 2) + (spread4[p[1]] << 1) + spread4[p[2]]
-
-
-cdef inline uint32_t spread3(uint32_t value) noexcept nogil:
-    """The same without a table: slower alone, but for whole vectors half as many instructions."""
-    value = (value | value << 8) & 0x00f00f
-    value = (value | value << 4) & 0x0c30c3
-    return (value | value << 2) & 0x249249
-
-
-cdef inline km_body_void rgb_keys(bint vectors, const uint32_t* spread3_of, const uint8_t* p, int n,
-                                  uint32_t* keys) noexcept nogil:
-    """Number n pixels, by arithmetic where there are vectors of 32 bytes, else by table."""
-    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
-    if vectors:
-        for i in range(n):
-            keys[i] = ((spread3(p[3 * i]) << 2) | (spread3(p[3 * i + 1]) << 1)
-                       | spread3(p[3 * i + 2]))
-    else:
-        for i in range(n):
-            keys[i] = rgb_key(spread3_of, p + 3 * i)
 
 
 cdef inline uint32_t channel(uint32_t key, int apart, int place) noexcept nogil:

@@ -14,7 +14,7 @@ from libc.math cimport fmaf
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, rgb_key, rgb_keys
+from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, rgb_key
 from kmeans_c._kernels.nearest cimport (
     ID, MAX_LEAF, PACK, PLANES, filter_at, filter_fn, own_at, own_fn, pack_centroid, padded)
 from kmeans_c._kernels.spaces cimport rgba_point
@@ -36,33 +36,12 @@ cdef enum:
     RUN = 1024          # pixels looked up between looks at whether a cell was not known
     SUPER = 64          # cells of a cube of 32x32x32 colours, which shares one list of candidates
     UNKNOWN = 3
-    AHEAD = 48              # keys between the prefetch of what they number and its use
     SOURCE_AHEAD = 1024     # bytes between a pixel's prefetch and its use
 
-ctypedef void (*keys_fn)(const uint8_t*, int, uint32_t*) noexcept nogil
 ctypedef void (*compare_fn)(const uint8_t*, int, const float*, int, int32_t*) noexcept nogil
 
 cdef uint32_t SPREAD3[256]
 fill_spread(SPREAD3, 3)
-
-
-# ---- keys
-
-cdef void keys_base(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
-    rgb_keys(False, SPREAD3, p, n, keys)
-
-
-cdef km_v3_void keys_v3(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
-    rgb_keys(True, SPREAD3, p, n, keys)
-
-
-cdef km_v4_void keys_v4(const uint8_t* p, int n, uint32_t* keys) noexcept nogil:
-    rgb_keys(True, SPREAD3, p, n, keys)
-
-
-cdef keys_fn keys_at(int level) noexcept nogil:
-    return (<keys_fn> keys_v4 if level == 2 else
-            <keys_fn> keys_v3 if level == 1 else <keys_fn> keys_base)
 
 
 # ---- comparison with every entry
@@ -339,7 +318,7 @@ cdef void look_up_run(keys_fn make_keys, const uint8_t* p, Py_ssize_t n, const u
     cdef uint32_t entry, seen = 0
     for start in range(0, n, 256):      # BLOCK
         size = <int> min(n - start, <Py_ssize_t> BLOCK)
-        make_keys(p + 3 * start, size, keys)
+        make_keys(SPREAD3, p + 3 * start, size, keys)
         for i in range(size):
             entry = upper[keys[i] >> 9]
             seen |= entry
@@ -392,15 +371,12 @@ def own_colors(const uint32_t[::1] keys not None,       # IN (n,) RGB keys
 
 cdef void take_block(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
                      index_t* out) noexcept nogil:
-    cdef uint32_t keys[BLOCK + AHEAD]
+    cdef uint32_t keys[BLOCK]
     cdef int i
     for i in range(0, 3 * BLOCK, 64):
         km_prefetch(p + SOURCE_AHEAD + i)
-    make_keys(p, n, keys)
-    for i in range(n, n + AHEAD):
-        keys[i] = 0
+    make_keys(SPREAD3, p, n, keys)
     for i in range(n):
-        km_prefetch(&table[keys[i + AHEAD]])
         out[i] = table[keys[i]]
 
 
