@@ -79,7 +79,7 @@ def run(clock, pixels, K, n_threads):
     )
     clock("map", lambda: PaletteMap(found.palette).map(pixels, n_threads=n_threads))
     learnt = PaletteMap(found.palette)
-    clock("learn", lambda: learnt.learn(histogram, found.owners))
+    clock("learn", lambda: learnt.learn(histogram, found.owners, n_threads=n_threads))
     clock("map, learnt", lambda: learnt.map(pixels, n_threads=n_threads))
     return len(histogram)
 

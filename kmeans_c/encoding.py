@@ -213,6 +213,8 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
         shown = read_image(io.BytesIO(data), max_pixels=indices.size).pixels
     except OSError:
         return False
+    if palette.shape[1] == 4:
+        palette = np.where(palette[:, 3:] == 0, np.uint8(0), palette)
     expected = as_pixels(palette.take(indices, axis=0))
     if shown.ndim < expected.ndim:  # the decoder found grey where the palette holds it as RGB
         shown = shown[:, :, np.newaxis]

@@ -193,23 +193,20 @@ class Histogram:
         for start in range(0, len(pixels), SLICE):
             piece = pixels[start : start + SLICE]
             if self.channels == 4:
-                piece = self._add_alpha(piece)
-            table.count(piece)
+                self._count_alpha(table, piece)
+            else:
+                table.count(piece)
         keys, counts = table.listed(workers)
         if self.channels == 4:
             kernel.widen_keys(keys)
         self._append(keys, counts)
 
-    def _add_alpha(self, pixels: Pixels) -> Pixels:
-        """Count what is not opaque, and return the opaque pixels as RGB."""
-        opaque = np.empty((len(pixels), 3), np.uint8)
-        translucent = np.empty(len(pixels), np.uint32)
-        n_opaque, n_translucent = kernel.split_rgba(pixels, opaque, translucent)
-        self._append(*sorted_keys(translucent[:n_translucent]))
-        n_transparent = len(pixels) - n_opaque - n_translucent
+    def _count_alpha(self, table: "Table", pixels: Pixels) -> None:
+        translucent, n_transparent = table.count_opaque(pixels)
+        for keys in translucent:
+            self._append(*sorted_keys(keys))
         if n_transparent:
             self._append(np.zeros(1, np.uint32), np.array([n_transparent]))
-        return opaque[:n_opaque]
 
     def _append(self, keys: Keys, counts: Counts) -> None:
         """Take a sorted part, and merge parts while the last is not far smaller than the others.
@@ -247,6 +244,22 @@ class Table:
         kernel.count_rgb(
             pixels, self.counters, self.overflow, self.n_overflow, threads.simd_level()
         )
+
+    def count_opaque(self, pixels: Pixels) -> tuple[list[Keys], int]:
+        """Count the opaque RGBA pixels; return the others: keys, number of transparent ones."""
+        n_tables = len(self.counters)
+        translucent, used = np.empty(len(pixels), np.uint32), np.empty(n_tables, np.int64)
+        n_transparent = kernel.count_rgba(
+            pixels,
+            self.counters,
+            self.overflow,
+            self.n_overflow,
+            translucent,
+            used,
+            threads.simd_level(),
+        )
+        starts = [len(pixels) * t // n_tables for t in range(n_tables)]
+        return [translucent[s : s + n] for s, n in zip(starts, used, strict=True)], n_transparent
 
     def listed(self, n_threads: int) -> tuple[Keys, Counts]:
         occupied = np.empty(4096, np.int64)

@@ -123,7 +123,8 @@ def as_pixels(image: object) -> Pixels:
     Returns
     -------
     ndarray of uint8
-        As `Picture.pixels`. It may be the caller's own memory: it is to be read only.
+        As `Picture.pixels`. It may be the caller's own memory: it is to be read only, and what an
+        array with alpha holds where alpha is 0 is still there.
 
     Raises
     ------
@@ -250,7 +251,9 @@ def _decoded(image: Image.Image, profile: bytes | None) -> Pixels:
         colour = _in_srgb(colour, profile or b"")
     if alpha is None:
         return np.asarray(colour.convert("RGB") if colour.mode == "CMYK" else colour)
-    return np.dstack((np.asarray(colour.convert("RGB")), alpha))
+    pixels = np.dstack((np.asarray(colour.convert("RGB")), alpha))
+    pixels[alpha == 0] = 0
+    return pixels
 
 
 def _split(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
@@ -384,12 +387,7 @@ def _checked(pixels: NDArray[np.generic]) -> Pixels:
 
 
 def _tidy(pixels: Pixels) -> Pixels:
-    """Make the array contiguous, drop an alpha that hides nothing, and hide what alpha hides."""
-    if pixels.shape[2:] == (4,):
-        alpha = pixels[:, :, 3]
-        if np.min(alpha) == OPAQUE:
-            pixels = pixels[:, :, :3]
-        elif np.any(pixels[hidden := alpha == 0]):
-            pixels = pixels.copy()
-            pixels[hidden] = 0
+    """Make the array contiguous, and drop an alpha that hides nothing."""
+    if pixels.shape[2:] == (4,) and np.min(pixels[:, :, 3]) == OPAQUE:
+        pixels = pixels[:, :, :3]
     return np.ascontiguousarray(pixels)

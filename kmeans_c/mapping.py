@@ -57,9 +57,9 @@ def map_counted(
     if mapper.channels == 4 and (foreign or len(palette) == len(histogram)):
         # All colours are kept, also those that are too faint to lie in different places.
         return mapper.look_up_exactly(pixels, histogram, owners, n_threads)
-    table = mapper.channels == 3 and not mapper.compares(pixels.size // 3, len(histogram))
+    table = mapper.channels > 1 and not mapper.compares(pixels[..., 0].size, len(histogram))
     if foreign or table:
-        mapper.learn(histogram, owners)
+        mapper.learn(histogram, owners, n_threads=n_threads)
     return mapper.map(pixels, n_threads=n_threads)
 
 
@@ -112,25 +112,32 @@ class PaletteMap:
         return indices.reshape(pixels.shape[:-1])
 
     def compares(self, n_pixels: int, n_colors: int | None = None) -> bool:
-        """Whether so many RGB pixels are compared with all entries, and no table is used.
+        """Whether so many pixels are compared with all entries, and no table is used.
 
         `n_colors`, if known: how many colours they have, and that `learn` could be called.
         """
         if n_pixels * self.K <= COMPARE_ALL:
             return True
+        if self.channels == 4:
+            return False
         level = threads.simd_level()
         if n_colors is not None and n_colors < self.K * COMPARE_COLORS[level]:
             return False
         return COMPARE_K[level] >= self.K
 
-    def learn(self, histogram: Histogram, owners: NDArray[np.uint16]) -> None:
-        """Take over what a clustering knows: the owner of each of the histogram's colours.
+    def learn(
+        self, histogram: Histogram, owners: NDArray[np.uint16], *, n_threads: int = 1
+    ) -> None:
+        """Take over what a clustering knows: the owner of each of the histogram's opaque colours.
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        # For RGB 16 or 32 MiB of address space: memory only where colours are.
-        self.learnt = np.empty(1 << 24 if self.channels == 3 else 256, self.dtype)
-        kernel.own_colors(histogram.keys, owners, self.learnt)
+        # But for greys 16 or 32 MiB of address space: memory only where colours are.
+        self.learnt = np.empty(1 << 24 if self.channels > 1 else 256, self.dtype)
+        if self.channels == 4:
+            kernel.own_opaque(histogram.colors, owners, self.learnt, n_threads)
+        else:
+            kernel.own_colors(histogram.keys, owners, self.learnt, n_threads)
 
     def look_up_exactly(
         self, pixels: Pixels, histogram: Histogram, owners: Indices, n_threads: int
@@ -215,18 +222,28 @@ class PaletteMap:
         distances = ((self.entries.astype(np.int64) - corners[:, 0]) ** 2).sum(axis=1)
         clear, opaque = int(distances.argmin()), int(corners[3, 1])
         level = threads.simd_level()
-        small = len(pixels) * self.K <= COMPARE_ALL
+        all_compared = self.compares(len(pixels))
         size = max(RUN, min(SLICE, (1 << 26) // self.K))
         for start in range(0, len(pixels), size):
             piece, out = pixels[start : start + size], indices[start : start + size]
-            kernel.own_alpha(piece, self.entries, clear, out, small, level)
-            if not small:
-                upper, lower = self._table()
-                if kernel.look_up_opaque(piece, upper, lower, out):
-                    wanted = np.zeros(CELLS, np.uint8)
-                    kernel.want_opaque(piece, wanted)
-                    self._own_cells(wanted, opaque, n_threads)
-                    kernel.look_up_opaque(piece, upper, lower, out)
+            kernel.own_alpha(piece, self.entries, clear, out, all_compared, n_threads, level)
+            if self.learnt is not None:
+                kernel.take_opaque(piece, self.learnt, out, n_threads, level)
+            elif not all_compared:
+                self._look_up_opaque(piece, opaque, out, n_threads)
+
+    def _look_up_opaque(
+        self, pixels: Pixels, fourth: int, indices: Indices, n_threads: int
+    ) -> None:
+        upper, lower = self._table()
+        level = threads.simd_level()
+        missed = np.ones(-(-len(pixels) // RUN), np.uint8)
+        kernel.look_up_opaque(pixels, upper, lower, indices, missed, n_threads, level)
+        if missed.any():
+            wanted = np.zeros(CELLS, np.uint8)
+            kernel.want_opaque(pixels, missed, wanted)
+            self._own_cells(wanted, fourth, n_threads)
+            kernel.look_up_opaque(pixels, upper, lower, indices, missed, n_threads, level)
 
 
 def padded(K: int) -> int:

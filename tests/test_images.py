@@ -526,8 +526,12 @@ class TestArrays:
         pixels[0, 0] = (1, 2, 3, 0)
         pixels.flags.writeable = False
         before = pixels.copy()
-        assert as_pixels(pixels)[0, 0].tolist() == [0, 0, 0, 0]
+        assert as_pixels(pixels) is pixels
         assert np.array_equal(pixels, before)
+
+    def test_what_alpha_hides_is_taken_from_a_pillow_image(self):
+        pixels = np.array([[[1, 2, 3, 0], [4, 5, 6, 7]]], np.uint8)
+        assert as_pixels(Image.fromarray(pixels)).tolist() == [[[0, 0, 0, 0], [4, 5, 6, 7]]]
 
     def test_subclasses_and_array_likes(self):
         class Likeness:

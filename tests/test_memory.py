@@ -107,7 +107,7 @@ def test_the_process_does_not_grow():
     ("megapixels", "K", "channels", "n_threads"),
     [
         (40, 256, 3, 2),
-        pytest.param(10, 16, 4, 1, marks=pytest.mark.xfail(reason="images._tidy copies RGBA")),
+        (20, 16, 4, 1),
     ],
     ids=["rgb", "rgba"],
 )

@@ -10,7 +10,15 @@ _Counts: TypeAlias = NDArray[np.int64]
 def count_rgb(
     pixels: _Bytes, tables: _Bytes, overflow: _Keys, n_overflow: _Counts, level: int
 ) -> None: ...
-def split_rgba(pixels: _Bytes, opaque: _Bytes, translucent: _Keys) -> tuple[int, int]: ...
+def count_rgba(
+    pixels: _Bytes,
+    tables: _Bytes,
+    overflow: _Keys,
+    n_overflow: _Counts,
+    translucent: _Keys,
+    n_translucent: _Counts,
+    level: int,
+) -> int: ...
 def count_grey(pixels: _Bytes, counts: _Counts) -> None: ...
 def count_occupied(tables: _Bytes, occupied: _Counts, n_threads: int, level: int) -> None: ...
 def extract(

@@ -16,7 +16,7 @@ list, where one key stands for 255 pixels. A colour has been seen exactly if its
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, rgb_key, rgba_key
+from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key, rgba_key
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
@@ -34,6 +34,7 @@ cdef enum:
     BATCH = 256     # pixels whose keys are made before any is counted
     PART = 64       # pixels of a batch's quarter
     SOURCE_AHEAD = 1280     # bytes between a pixel's prefetch and its use
+    PACKED = 2048   # RGBA pixels whose opaque ones are counted at a time
 
 ctypedef void (*changes_fn)(const uint32_t*, int*) noexcept nogil
 
@@ -130,9 +131,14 @@ cdef inline void count_parts(const uint32_t* keys, const uint32_t* ahead, uint8_
         count_key(keys[i + 3 * PART], table, overflow, used)
 
 
+cdef changes_fn changes_at(int level) noexcept nogil:
+    return (<changes_fn> changes_v4 if level == 2 else
+            <changes_fn> changes_v3 if level == 1 else <changes_fn> changes_base)
+
+
 cdef void count_part(keys_fn make_keys, changes_fn count_changes, const uint8_t* p, Py_ssize_t n,
                      uint8_t* table, uint32_t* overflow, int64_t* n_overflow) noexcept nogil:
-    """Count n pixels, a batch at a time."""
+    """Count n RGB pixels, a batch at a time."""
     cdef uint32_t keys[2][BATCH]
     cdef Py_ssize_t batch, n_batches = n // BATCH
     cdef int i, changes, now
@@ -163,9 +169,7 @@ def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
               int level):
     """Count pixels, one table a thread."""
     cdef keys_fn make_keys = keys_at(level)
-    cdef changes_fn count_changes = (<changes_fn> changes_v4 if level == 2 else
-                                     <changes_fn> changes_v3 if level == 1 else
-                                     <changes_fn> changes_base)
+    cdef changes_fn count_changes = changes_at(level)
     cdef Py_ssize_t t, n = pixels.shape[0]
     cdef int n_threads = <int> tables.shape[0]
     cdef const uint8_t* p
@@ -178,31 +182,57 @@ def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
                    &tables[t, 0], &overflow[t, 0], &n_overflow[t])
 
 
-def split_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
-               uint8_t[:, ::1] opaque not None,         # OUT (n, 3)
-               uint32_t[::1] translucent not None):     # OUT (n,)
-    """Sort pixels by opacity: (opaque pixels, translucent ones, left as keys); the rest is
-    transparent."""
-    cdef Py_ssize_t _, n = pixels.shape[0], n_opaque = 0, n_translucent = 0
-    cdef const uint8_t* p
-    cdef uint8_t* out
+cdef Py_ssize_t count_rgba_part(keys_fn make_keys, changes_fn count_changes, const uint8_t* p,
+                                Py_ssize_t n, uint8_t* table, uint32_t* overflow,
+                                int64_t* n_overflow, uint32_t* translucent,
+                                int64_t* n_translucent) noexcept nogil:
+    """Count the opaque pixels; return how many they are."""
+    cdef uint8_t rgb[3 * PACKED + 1]
+    cdef int at[PACKED]
+    cdef Py_ssize_t start, n_opaque = 0
+    cdef int64_t listed = 0
+    cdef int i, size, found
+    cdef const uint8_t* pixel
+    for start in range(0, n, 2048):     # PACKED
+        size = <int> min(n - start, <Py_ssize_t> PACKED)
+        found = pack_opaque(p + 4 * start, size, rgb, at)
+        count_part(make_keys, count_changes, rgb, found, table, overflow, n_overflow)
+        n_opaque += found
+        if found < size:
+            for i in range(size):
+                pixel = p + 4 * (start + i)
+                if pixel[3] != 255 and pixel[3] != 0:
+                    translucent[listed] = rgba_key(SPREAD4, pixel)
+                    listed += 1
+    n_translucent[0] = listed
+    return n_opaque
+
+
+def count_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
+               uint8_t[:, ::1] tables not None,         # INOUT (threads, 2^24)
+               uint32_t[:, ::1] overflow not None,      # INOUT (threads, all pixels / STEP)
+               int64_t[::1] n_overflow not None,        # INOUT (threads,)
+               uint32_t[::1] translucent not None,      # OUT (n,): thread t from n t // threads on
+               int64_t[::1] n_translucent not None,     # OUT (threads,)
+               int level):
+    """Count opaque pixels, one table a thread, and list the keys of translucent ones; the rest is
+    transparent: return how many."""
+    cdef keys_fn make_keys = keys_at(level)
+    cdef changes_fn count_changes = changes_at(level)
+    cdef Py_ssize_t t, first, n_opaque = 0, n = pixels.shape[0]
+    cdef int64_t listed = 0
+    cdef int n_threads = <int> tables.shape[0]
     if n == 0:
-        return 0, 0
-    p = &pixels[0, 0]
-    out = &opaque[0, 0]
-    with nogil:
-        for _ in range(n):
-            if p[3] == 255:
-                out[0] = p[0]
-                out[1] = p[1]
-                out[2] = p[2]
-                out += 3
-                n_opaque += 1
-            elif p[3] != 0:
-                translucent[n_translucent] = rgba_key(SPREAD4, p)
-                n_translucent += 1
-            p += 4
-    return n_opaque, n_translucent
+        return 0
+    for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
+        first = n * t // n_threads
+        n_opaque += count_rgba_part(make_keys, count_changes, &pixels[0, 0] + 4 * first,
+                                    n * (t + 1) // n_threads - first, &tables[t, 0],
+                                    &overflow[t, 0], &n_overflow[t], &translucent[0] + first,
+                                    &n_translucent[t])
+    for t in range(n_threads):
+        listed += n_translucent[t]
+    return n - n_opaque - listed
 
 
 def count_grey(const uint8_t[::1] pixels not None,      # IN (n,)

@@ -13,8 +13,9 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport fmaf
 from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, rgb_key
+from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key
 from kmeans_c._kernels.nearest cimport (
     ID, MAX_LEAF, PACK, PLANES, filter_at, filter_fn, own_at, own_fn, pack_centroid, padded)
 from kmeans_c._kernels.spaces cimport rgba_point
@@ -361,12 +362,23 @@ def want_cells(const uint8_t[:, ::1] pixels not None,   # IN (n, 3)
 
 def own_colors(const uint32_t[::1] keys not None,       # IN (n,) RGB keys
                const uint16_t[::1] owners not None,     # IN (n,)
-               index_t[::1] table not None):            # OUT (2^24,) at the keys
+               index_t[::1] table not None,             # OUT (2^24,) at the keys
+               int n_threads):
     """Write each colour's owner."""
     cdef Py_ssize_t i
-    with nogil:
-        for i in range(keys.shape[0]):
-            table[keys[i]] = <index_t> owners[i]
+    for i in prange(keys.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        table[keys[i]] = <index_t> owners[i]
+
+
+def own_opaque(const uint8_t[:, ::1] colors not None,   # IN (n, 4)
+               const uint16_t[::1] owners not None,     # IN (n,)
+               index_t[::1] table not None,             # OUT (2^24,) at the RGB keys
+               int n_threads):
+    """Write the owner of each colour that is opaque."""
+    cdef Py_ssize_t i
+    for i in prange(colors.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        if colors[i, 3] == 255:
+            table[rgb_key(SPREAD3, &colors[i, 0])] = <index_t> owners[i]
 
 
 cdef void take_block(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
@@ -396,73 +408,119 @@ def take_rgb(const uint8_t[:, ::1] pixels not None,     # IN (n, 3)
 
 # ---- alpha
 
+cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, index_t clear,
+                        bint opaque_too, index_t* out) noexcept nogil:
+    cdef int32_t points[4 * MAX_LEAF]
+    cdef int32_t owner[MAX_LEAF]
+    cdef uint16_t label[MAX_LEAF]
+    cdef int at[MAX_LEAF]
+    cdef int32_t differ
+    cdef int i, j, waiting = 0
+    memset(points, 0, sizeof(points))
+    memset(label, 0, sizeof(label))
+    for i in range(n + 1):
+        if i < n:
+            if p[4 * i + 3] == 255 and not opaque_too:
+                continue
+            if p[4 * i + 3] == 0:
+                out[i] = clear
+                continue
+            at[waiting] = i
+            rgba_point(p + 4 * i, &points[waiting], &points[MAX_LEAF + waiting],
+                       &points[2 * MAX_LEAF + waiting], &points[3 * MAX_LEAF + waiting])
+            waiting += 1
+        if waiting == MAX_LEAF or (i == n and waiting):
+            search.own(points, MAX_LEAF, waiting, search.packed,
+                       search.planes + ID * search.stride, search.K, label, owner, &differ)
+            for j in range(waiting):
+                out[at[j]] = <index_t> owner[j]
+            waiting = 0
+
+
 def own_alpha(const uint8_t[:, ::1] pixels not None,    # IN (n, 4)
               const int32_t[:, ::1] entries not None,   # IN (K, 4) coordinates
               int clear,                                # IN the index of every transparent pixel
               index_t[::1] indices not None,            # OUT (n,) where a pixel is mapped
-              bint opaque_too, int level):
+              bint opaque_too, int n_threads, int level):
     """Map pixels by comparing each with every palette entry; opaque ones only if `opaque_too`."""
-    cdef int32_t points[4 * MAX_LEAF]
-    cdef int32_t owner[MAX_LEAF]
-    cdef uint16_t label[MAX_LEAF]
-    cdef Py_ssize_t at[MAX_LEAF]
-    cdef int32_t differ
     cdef Search search
     cdef Scratch* scratches
-    cdef Py_ssize_t i, n = pixels.shape[0]
-    cdef int j, waiting = 0
+    cdef Py_ssize_t run, n = pixels.shape[0]
     scratches = start_search(&search, entries, 1, level)
     if scratches == NULL:
         raise MemoryError
-    with nogil:
-        for j in range(MAX_LEAF):
-            label[j] = 0
-        for j in range(4 * MAX_LEAF):
-            points[j] = 0
-        for i in range(n + 1):
-            if i < n and pixels[i, 3] == 255 and not opaque_too:
-                continue
-            if i < n and pixels[i, 3] == 0:
-                indices[i] = <index_t> clear
-                continue
-            if i < n:
-                at[waiting] = i
-                rgba_point(&pixels[i, 0], &points[waiting], &points[MAX_LEAF + waiting],
-                           &points[2 * MAX_LEAF + waiting], &points[3 * MAX_LEAF + waiting])
-                waiting += 1
-            if waiting == MAX_LEAF or (i == n and waiting):
-                search.own(points, MAX_LEAF, waiting, search.packed,
-                           search.planes + ID * search.stride, search.K, label, owner, &differ)
-                for j in range(waiting):
-                    indices[at[j]] = <index_t> owner[j]
-                waiting = 0
+    for run in prange((n + RUN - 1) // RUN, nogil=True, num_threads=n_threads, schedule="static"):
+        own_alpha_run(&search, &pixels[RUN * run, 0],
+                      <int> min(<Py_ssize_t> RUN, n - RUN * run), <index_t> clear, opaque_too,
+                      &indices[RUN * run])
     free_search(&search, scratches, 1)
+
+
+cdef void look_up_opaque_run(keys_fn make_keys, const uint8_t* p, int n, const uint32_t* upper,
+                             const index_t* lower, index_t* out, uint8_t* missed) noexcept nogil:
+    cdef uint8_t rgb[3 * RUN + 1]
+    cdef uint32_t keys[RUN]
+    cdef int at[RUN]
+    cdef int i, found
+    cdef uint32_t entry, seen = 0
+    found = pack_opaque(p, n, rgb, at)
+    make_keys(SPREAD3, rgb, found, keys)
+    for i in range(found):
+        entry = upper[keys[i] >> 9]
+        seen |= entry
+        out[at[i]] = lower[place_of(keys[i], entry)]
+    missed[0] = (seen & 2) != 0
 
 
 def look_up_opaque(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
                    const uint32_t[::1] upper not None,      # IN
                    const index_t[::1] lower not None,       # IN
-                   index_t[::1] indices not None):          # OUT where a pixel is opaque
-    """Map the opaque pixels by table; return whether an unknown cell was met."""
-    cdef Py_ssize_t i
-    cdef uint32_t key, entry, seen = 0
-    cdef const uint8_t* p
-    with nogil:
-        for i in range(pixels.shape[0]):
-            p = &pixels[i, 0]
-            if p[3] == 255:
-                key = rgb_key(SPREAD3, p)
-                entry = upper[key >> 9]
-                seen |= entry
-                indices[i] = lower[place_of(key, entry)]
-    return (seen & 2) != 0
+                   index_t[::1] indices not None,           # OUT where a pixel is opaque
+                   uint8_t[::1] missed not None,            # INOUT (runs,) 1: to be done
+                   int n_threads, int level):
+    """Map opaque pixels by table, in the runs that are to be done."""
+    cdef Py_ssize_t run, n = pixels.shape[0]
+    cdef keys_fn make_keys = keys_at(level)
+    for run in prange(missed.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        if missed[run]:
+            look_up_opaque_run(make_keys, &pixels[RUN * run, 0],
+                               <int> min(<Py_ssize_t> RUN, n - RUN * run), &upper[0], &lower[0],
+                               &indices[RUN * run], &missed[run])
 
 
 def want_opaque(const uint8_t[:, ::1] pixels not None,  # IN (n, 4)
+                const uint8_t[::1] missed not None,     # IN (runs,)
                 uint8_t[::1] wanted not None):          # INOUT (CELLS,)
-    """Mark the cells of the opaque pixels."""
-    cdef Py_ssize_t i
+    """Mark the cells of the opaque pixels in the runs still to be done."""
+    cdef Py_ssize_t run, i
     with nogil:
-        for i in range(pixels.shape[0]):
-            if pixels[i, 3] == 255:
-                wanted[rgb_key(SPREAD3, &pixels[i, 0]) >> 9] = 1
+        for run in range(missed.shape[0]):
+            if missed[run]:
+                for i in range(RUN * run, min(pixels.shape[0], RUN * (run + 1))):
+                    if pixels[i, 3] == 255:
+                        wanted[rgb_key(SPREAD3, &pixels[i, 0]) >> 9] = 1
+
+
+cdef void take_opaque_run(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
+                          index_t* out) noexcept nogil:
+    cdef uint8_t rgb[3 * RUN + 1]
+    cdef uint32_t keys[RUN]
+    cdef int at[RUN]
+    cdef int i, found
+    found = pack_opaque(p, n, rgb, at)
+    make_keys(SPREAD3, rgb, found, keys)
+    for i in range(found):
+        out[at[i]] = table[keys[i]]
+
+
+def take_opaque(const uint8_t[:, ::1] pixels not None,  # IN (n, 4)
+                const index_t[::1] table not None,      # IN (2^24,)
+                index_t[::1] indices not None,          # OUT where a pixel is opaque
+                int n_threads, int level):
+    """Map opaque pixels, all of whose colours stand in the table."""
+    cdef Py_ssize_t run, n = pixels.shape[0]
+    cdef keys_fn make_keys = keys_at(level)
+    for run in prange((n + RUN - 1) // RUN, nogil=True, num_threads=n_threads, schedule="static"):
+        take_opaque_run(make_keys, &pixels[RUN * run, 0],
+                        <int> min(<Py_ssize_t> RUN, n - RUN * run), &table[0],
+                        &indices[RUN * run])
