@@ -22,8 +22,13 @@ SORT_BELOW = 1 << 17
 # Pixels a kernel call: some 10 ms, so that Ctrl-C is seen in time.
 SLICE = 1 << 22
 
-# The tables are listed and cleared after so many pixels, which bounds the overflow list to 1 MiB
-# a table.
+# Pixels copied at a time where they do not lie side by side: 2 MiB at most.
+COPIED = 1 << 19
+
+# Pixels a kernel call where all of them, or what is translucent, may be sorted: 24 MiB.
+SORTED = 1 << 20
+
+# The overflow lists are summed up after so many pixels, which bounds them to 1 MiB a table.
 ROUND = 1 << 26
 
 # A table a thread: 48 MiB at most.
@@ -41,12 +46,16 @@ class Histogram:
     Pixels may be added in any number of pieces and in any order, and histograms merged: equal
     pixels give equal histograms. Memory grows with the colours seen, not with the pixels.
 
-    Parameters ---------- channels : {3, 4, 1} 3: RGB, 4: RGBA (not premultiplied), 1: grey.
-    Fully transparent pixels are one colour, (0, 0, 0, 0).
+    Parameters
+    ----------
+    channels : {3, 4, 1}
+        3: RGB, 4: RGBA (not premultiplied), 1: grey. Fully transparent pixels are one colour,
+        (0, 0, 0, 0).
 
-    Notes ----- Colours stand in Z-order (Morton order): sorted by the number that has the
-    channels' bits interleaved, highest first, alpha before red before green before blue. Greys
-    ascend.
+    Notes
+    -----
+    Colours stand in Z-order (Morton order): sorted by the number that has the channels' bits
+    interleaved, highest first, alpha before red before green before blue. Greys ascend.
     """
 
     __slots__ = ("_parts", "channels")
@@ -80,15 +89,19 @@ class Histogram:
         """
         pixels = self._as_pixels(pixels)
         if weights is not None:
-            self._append(*self._weigh(pixels, as_weights(weights, pixels.shape[:-1])))
+            self._weigh(pixels, as_weights(weights, pixels.shape[:-1]))
         elif self.channels == 1:
             counts = np.zeros(256, np.int64)
-            for piece in pieces(pixels, SLICE):
+            for piece in pieces(pixels):
                 kernel.count_grey(piece.reshape(-1), counts)
             self._append(*listed(counts))
+        elif pixels.size < self.channels * SORT_BELOW:
+            for piece in pieces(pixels):
+                keys = np.empty(len(piece), np.uint32)
+                kernel.make_keys(piece, keys)
+                self._append(*sorted_keys(keys))
         else:
-            for part in pieces(pixels, ROUND):
-                self._add_round(part, n_threads)
+            self._append(*self._by_table(pixels, threads.thread_count(n_threads)))
         return self
 
     def merge(self, other: "Histogram") -> Self:
@@ -170,36 +183,30 @@ class Histogram:
             raise ValueError(f"pixels: expected (..., {self.channels}), got {pixels.shape}")
         return pixels
 
-    def _weigh(self, pixels: Pixels, weights: Counts) -> tuple[Keys, Counts]:
-        flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
-        keys = np.empty(len(flat), np.uint32)
-        kernel.make_keys(flat, keys)
-        order = np.argsort(keys, kind="stable")
-        order = order[weights[order] > 0]
-        if len(order) == 0:
-            return keys[:0], weights[:0]
-        keys = keys[order]
-        starts = np.flatnonzero(np.concatenate(([True], keys[1:] != keys[:-1])))
-        return keys[starts], np.add.reduceat(weights[order], starts)
+    def _weigh(self, pixels: Pixels, weights: Counts) -> None:
+        start = 0
+        for piece in pieces(pixels):
+            for first in range(0, len(piece), SORTED):
+                keys = np.empty(len(piece[first : first + SORTED]), np.uint32)
+                kernel.make_keys(piece[first : first + SORTED], keys)
+                sums = weights[start : start + len(keys)].copy()
+                n = kernel.sum_weights(keys, sums, np.empty_like(keys), np.empty_like(sums))
+                self._append(keys[:n].copy(), sums[:n].copy())
+                start += len(keys)
 
-    def _add_round(self, pixels: Pixels, n_threads: int | None) -> None:
-        if len(pixels) < SORT_BELOW:
-            keys = np.empty(len(pixels), np.uint32)
-            kernel.make_keys(pixels, keys)
-            self._append(*sorted_keys(keys))
-            return
-        workers = threads.thread_count(n_threads)
-        table = Table(len(pixels), workers)
-        for start in range(0, len(pixels), SLICE):
-            piece = pixels[start : start + SLICE]
+    def _by_table(self, pixels: Pixels, n_threads: int) -> tuple[Keys, Counts]:
+        """Count all pixels, or only the opaque ones where there is alpha, and append the others."""
+        table = Table(pixels.size // self.channels, n_threads)
+        for piece in pieces(pixels):
             if self.channels == 4:
-                self._count_alpha(table, piece)
+                for start in range(0, len(piece), SORTED):
+                    self._count_alpha(table, piece[start : start + SORTED])
             else:
                 table.count(piece)
-        keys, counts = table.listed(workers)
+        keys, counts = table.listed(n_threads)
         if self.channels == 4:
             kernel.widen_keys(keys)
-        self._append(keys, counts)
+        return keys, counts
 
     def _count_alpha(self, table: "Table", pixels: Pixels) -> None:
         translucent, n_transparent = table.count_opaque(pixels)
@@ -232,21 +239,34 @@ class Histogram:
 
 
 class Table:
-    """One counter for every RGB colour and thread, counting one round of pixels."""
+    """One counter for every RGB colour and thread.
+
+    Parameters
+    ----------
+    n_pixels : int
+        How many will be counted in all: fewer threads are used for few.
+    n_threads : int
+    """
 
     def __init__(self, n_pixels: int, n_threads: int) -> None:
         n_tables = min(n_threads, MAX_TABLES, 1 + n_pixels // SORT_BELOW)
         self.counters = np.zeros((n_tables, 1 << 24), np.uint8)
-        self.overflow = np.empty((n_tables, n_pixels // STEP + 1), np.uint32)
         self.n_overflow = np.zeros(n_tables, np.int64)
+        self.overflow = np.empty((n_tables, 0), np.uint32)
+        self.counted = self.limit = 0  # pixels, and for how many the overflow lists suffice
+        self.summed = np.zeros(n_tables, np.int64)
+        self.full: tuple[Keys, Counts] = np.empty(0, np.uint32), np.empty(0, np.int64)
 
     def count(self, pixels: Pixels) -> None:
+        """Count RGB pixels."""
+        self._make_room(len(pixels))
         kernel.count_rgb(
             pixels, self.counters, self.overflow, self.n_overflow, threads.simd_level()
         )
 
     def count_opaque(self, pixels: Pixels) -> tuple[list[Keys], int]:
         """Count the opaque RGBA pixels; return the others: keys, number of transparent ones."""
+        self._make_room(len(pixels))
         n_tables = len(self.counters)
         translucent, used = np.empty(len(pixels), np.uint32), np.empty(n_tables, np.int64)
         n_transparent = kernel.count_rgba(
@@ -262,32 +282,48 @@ class Table:
         return [translucent[s : s + n] for s, n in zip(starts, used, strict=True)], n_transparent
 
     def listed(self, n_threads: int) -> tuple[Keys, Counts]:
+        """Return the colours counted, ascending, and how often each occurs."""
+        self._sum_overflow()
         occupied = np.empty(4096, np.int64)
         kernel.count_occupied(self.counters, occupied, n_threads, threads.simd_level())
         ends = np.cumsum(occupied)
         keys, counts = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.int64)
         kernel.extract(self.counters, ends, keys, counts, n_threads)
-        for overflow, used in zip(self.overflow, self.n_overflow, strict=True):
-            full, times = sorted_keys(overflow[:used])
-            counts[np.searchsorted(keys, full)] += STEP * times
+        full, times = self.full
+        counts[np.searchsorted(keys, full)] += STEP * times
         return keys, counts
 
+    def _make_room(self, n_pixels: int) -> None:
+        if self.counted + n_pixels > self.limit:
+            self._sum_overflow()
+            self.limit = self.counted + max(n_pixels, ROUND)
+            # Of all pixels that a table has seen, every STEP of a colour make one key.
+            most = self.limit // STEP - int(self.summed.min())
+            self.overflow = np.empty((len(self.counters), most), np.uint32)
+        self.counted += n_pixels
 
-def pieces(pixels: Pixels, size: int) -> Iterator[Pixels]:
-    """Yield C-contiguous (n, channels) arrays of at most `size` pixels, copying one at a time."""
+    def _sum_overflow(self) -> None:
+        for overflow, used in zip(self.overflow, self.n_overflow, strict=True):
+            self.full = merged(self.full, sorted_keys(overflow[:used]))
+        self.summed += self.n_overflow
+        self.n_overflow[:] = 0
+
+
+def pieces(pixels: Pixels) -> Iterator[Pixels]:
+    """Yield C-contiguous (n, channels) arrays of a kernel call's size, copying one at a time."""
     channels = pixels.shape[-1]
-    if pixels.flags.c_contiguous or pixels.size <= size:
+    if pixels.flags.c_contiguous or pixels.size <= channels * COPIED:
         flat = np.ascontiguousarray(pixels).reshape(-1, channels)
-        for start in range(0, len(flat), size):
-            yield flat[start : start + size]
+        for start in range(0, len(flat), SLICE):
+            yield flat[start : start + SLICE]
     elif pixels.ndim == 2:
-        for start in range(0, len(pixels), size):
-            yield np.ascontiguousarray(pixels[start : start + size])
-    elif pixels[0].size > size * channels:
+        for start in range(0, len(pixels), COPIED):
+            yield np.ascontiguousarray(pixels[start : start + COPIED])
+    elif pixels[0].size > channels * COPIED:
         for row in pixels:
-            yield from pieces(row, size)
+            yield from pieces(row)
     else:
-        rows = max(1, size * channels // pixels[0].size)
+        rows = max(1, channels * COPIED // pixels[0].size)
         for start in range(0, len(pixels), rows):
             yield np.ascontiguousarray(pixels[start : start + rows]).reshape(-1, channels)
 
@@ -302,7 +338,7 @@ def as_weights(weights: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Cou
         raise ValueError("weights: expected 0..2^47")
     if weights.sum(dtype=np.float64) > MAX_TOTAL:
         raise ValueError("weights: expected a sum of at most 2^47")
-    return weights.astype(np.int64).reshape(-1)
+    return weights.astype(np.int64, copy=False).reshape(-1)
 
 
 def sorted_keys(keys: Keys) -> tuple[Keys, Counts]:

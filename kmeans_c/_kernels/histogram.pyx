@@ -15,6 +15,7 @@ list, where one key stands for 255 pixels. A colour has been seen exactly if its
 
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
 
 from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key, rgba_key
 
@@ -378,44 +379,87 @@ def make_keys(const uint8_t[:, ::1] pixels not None,    # IN (n, 1, 3 or 4)
             p += channels
 
 
-def sort_keys(uint32_t[::1] keys not None,      # INOUT (n,), n < 2^32
-              uint32_t[::1] spare not None):    # work (n,)
-    """Sort ascending: least significant byte first, passes without effect left out."""
+cdef bint sort(uint32_t* source, uint32_t* target, int64_t* weights, int64_t* spare_weights,
+               Py_ssize_t n) noexcept nogil:
+    """Sort ascending, and weights (or NULL) likewise: least significant byte first, passes without
+    effect left out. Return whether all stands in the other arrays then."""
     cdef uint32_t starts[4][256]
     cdef uint32_t digit, here, total
-    cdef Py_ssize_t i, n = keys.shape[0]
+    cdef Py_ssize_t i
     cdef int place, v
-    cdef uint32_t* source
-    cdef uint32_t* target
+    cdef bint swapped = False
+    for place in range(4):
+        for v in range(256):
+            starts[place][v] = 0
+    for i in range(n):
+        starts[0][source[i] & 255] += 1
+        starts[1][source[i] >> 8 & 255] += 1
+        starts[2][source[i] >> 16 & 255] += 1
+        starts[3][source[i] >> 24] += 1
+    for place in range(4):
+        if starts[place][source[0] >> (8 * place) & 255] == n:
+            continue
+        total = 0
+        for v in range(256):
+            here = starts[place][v]
+            starts[place][v] = total
+            total += here
+        for i in range(n):
+            digit = source[i] >> (8 * place) & 255
+            target[starts[place][digit]] = source[i]
+            if weights != NULL:
+                spare_weights[starts[place][digit]] = weights[i]
+            starts[place][digit] += 1
+        source, target = target, source
+        weights, spare_weights = spare_weights, weights
+        swapped = not swapped
+    return swapped
+
+
+def sort_keys(uint32_t[::1] keys not None,      # INOUT (n,), n < 2^32
+              uint32_t[::1] spare not None):    # work (n,)
+    """Sort ascending."""
+    cdef Py_ssize_t n = keys.shape[0]
     if n < 2:
         return
-    source = &keys[0]
-    target = &spare[0]
     with nogil:
-        for place in range(4):
-            for v in range(256):
-                starts[place][v] = 0
+        if sort(&keys[0], &spare[0], NULL, NULL, n):
+            memcpy(&keys[0], &spare[0], n * sizeof(uint32_t))
+
+
+def sum_weights(uint32_t[::1] keys not None,            # INOUT (n,), n < 2^32
+                int64_t[::1] weights not None,          # INOUT (n,)
+                uint32_t[::1] spare_keys not None,      # work (n,)
+                int64_t[::1] spare_weights not None):   # work (n,)
+    """Sort by key and add up the weights of equal keys; return the number of those with a weight,
+    now at the head."""
+    cdef Py_ssize_t i, found = 0, n = keys.shape[0]
+    cdef const uint32_t* source
+    cdef const int64_t* source_weights
+    cdef uint32_t key
+    cdef int64_t total
+    if n == 0:
+        return 0
+    source = &keys[0]
+    source_weights = &weights[0]
+    with nogil:
+        if sort(&keys[0], &spare_keys[0], &weights[0], &spare_weights[0], n):
+            source = &spare_keys[0]
+            source_weights = &spare_weights[0]
+        key = source[0]
+        total = 0
         for i in range(n):
-            starts[0][source[i] & 255] += 1
-            starts[1][source[i] >> 8 & 255] += 1
-            starts[2][source[i] >> 16 & 255] += 1
-            starts[3][source[i] >> 24] += 1
-        for place in range(4):
-            if starts[place][source[0] >> (8 * place) & 255] == n:
-                continue
-            total = 0
-            for v in range(256):
-                here = starts[place][v]
-                starts[place][v] = total
-                total += here
-            for i in range(n):
-                digit = source[i] >> (8 * place) & 255
-                target[starts[place][digit]] = source[i]
-                starts[place][digit] += 1
-            source, target = target, source
-        if source != &keys[0]:
-            for i in range(n):
-                keys[i] = source[i]
+            if source[i] != key:
+                keys[found] = key
+                weights[found] = total
+                found += total != 0
+                key = source[i]
+                total = 0
+            total += source_weights[i]
+        keys[found] = key
+        weights[found] = total
+        found += total != 0
+    return found
 
 
 def run_lengths(uint32_t[::1] keys not None,    # IN sorted, OUT its distinct keys
