@@ -20,7 +20,7 @@ COMPARE_ALL = 1 << 23
 
 # A table of the image's own colours costs little to make. It loses its advantage where it fills
 # the cache: with this many colours for each entry, by SIMD level.
-COMPARE_COLORS = (1 << 18, 1 << 16, 1 << 15)
+COMPARE_COLORS = (1 << 20, 1 << 17, 1 << 16)
 
 CELLS = 1 << 15
 RUN = 1024

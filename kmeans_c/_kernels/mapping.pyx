@@ -15,7 +15,8 @@ from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t
 from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key
+from kmeans_c._kernels.keys cimport (
+    channel, fetch_next, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key)
 from kmeans_c._kernels.nearest cimport (
     ID, MAX_LEAF, PACK, PLANES, filter_at, filter_fn, own_at, own_fn, pack_centroid, padded)
 from kmeans_c._kernels.spaces cimport rgba_point
@@ -416,6 +417,7 @@ cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, index_t c
     cdef int at[MAX_LEAF]
     cdef int32_t differ
     cdef int i, j, waiting = 0
+    fetch_next(p, 4 * n)
     memset(points, 0, sizeof(points))
     memset(label, 0, sizeof(label))
     for i in range(n + 1):
