@@ -285,7 +285,7 @@ class Table:
         """Return the colours counted, ascending, and how often each occurs."""
         self._sum_overflow()
         occupied = np.empty(4096, np.int64)
-        kernel.count_occupied(self.counters, occupied, n_threads, threads.simd_level())
+        kernel.count_occupied(self.counters, occupied, n_threads)
         ends = np.cumsum(occupied)
         keys, counts = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.int64)
         kernel.extract(self.counters, ends, keys, counts, n_threads)

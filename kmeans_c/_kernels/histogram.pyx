@@ -263,55 +263,37 @@ def count_grey(const uint8_t[::1] pixels not None,      # IN (n,)
                 counts[v] += <int64_t> tables[0][v] + tables[1][v] + tables[2][v] + tables[3][v]
 
 
-ctypedef void (*occupied_fn)(const uint8_t*, Py_ssize_t, Py_ssize_t, int64_t*) noexcept nogil
-
-
-cdef km_body_void occupied_body(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
-                                int64_t* out) noexcept nogil:
+cdef int64_t occupied_of(const uint8_t* page, Py_ssize_t n_tables,
+                         Py_ssize_t stride) noexcept nogil:
+    """Count a page's colours seen in any table. Bound by memory: wider vectors bring nothing."""
     cdef Py_ssize_t t, i, start
-    cdef uint8_t any_of[128]
-    cdef uint8_t partial
+    cdef uint8_t any_of[64]
+    cdef uint8_t occupied[64]   # at most the 64 rows of a page: fits a byte
     cdef int64_t total = 0
-    for start in range(0, PAGE, 128):
-        for i in range(128):
+    for i in range(64):
+        occupied[i] = 0
+    for start in range(0, PAGE, 64):
+        km_prefetch(page + PAGE + start)
+        for i in range(64):
             any_of[i] = page[start + i]
         for t in range(1, n_tables):
-            for i in range(128):
+            km_prefetch(page + t * stride + PAGE + start)
+            for i in range(64):
                 any_of[i] |= page[t * stride + start + i]
-        partial = 0     # at most 128: fits a byte, and bytes add 64 at a time
-        for i in range(128):
-            partial += any_of[i] != 0
-        total += partial
-    out[0] = total
-
-
-cdef void occupied_base(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
-                        int64_t* out) noexcept nogil:
-    occupied_body(page, n_tables, stride, out)
-
-
-cdef km_v3_void occupied_v3(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
-                            int64_t* out) noexcept nogil:
-    occupied_body(page, n_tables, stride, out)
-
-
-cdef km_v4_void occupied_v4(const uint8_t* page, Py_ssize_t n_tables, Py_ssize_t stride,
-                            int64_t* out) noexcept nogil:
-    occupied_body(page, n_tables, stride, out)
+        for i in range(64):
+            occupied[i] += any_of[i] != 0
+    for i in range(64):
+        total += occupied[i]
+    return total
 
 
 def count_occupied(const uint8_t[:, ::1] tables not None,   # IN (n_tables, 2^24)
                    int64_t[::1] occupied not None,          # OUT (2^24 / PAGE,) colours seen
-                   int n_threads, int level):
+                   int n_threads):
     """Count each page's colours seen in any table."""
     cdef Py_ssize_t page
-    cdef occupied_fn occupied_of = <occupied_fn> occupied_base
-    if level == 1:
-        occupied_of = <occupied_fn> occupied_v3
-    elif level == 2:
-        occupied_of = <occupied_fn> occupied_v4
     for page in prange(occupied.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        occupied_of(&tables[0, PAGE * page], tables.shape[0], tables.shape[1], &occupied[page])
+        occupied[page] = occupied_of(&tables[0, PAGE * page], tables.shape[0], tables.shape[1])
 
 
 cdef void extract_page(const uint8_t* table, Py_ssize_t n_tables, Py_ssize_t stride,
