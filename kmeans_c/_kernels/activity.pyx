@@ -1,0 +1,183 @@
+# cython: language_level=3
+# cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
+# cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
+"""How much dithering each pixel may take: none where nothing changes, across edges, and where an
+entry is its colour already; kmeans_c/dithering.py says why.
+"""
+
+from cython.parallel cimport prange
+from libc.stdint cimport int32_t, uint8_t, uint16_t
+
+cdef extern from "multiversion.h" nogil:
+    ctypedef void km_body_void "KM_BODY_VOID"
+    ctypedef void km_v3_void "KM_V3_VOID"
+    ctypedef void km_v4_void "KM_V4_VOID"
+
+ctypedef fused index_t:
+    uint8_t
+    uint16_t
+
+cdef enum:
+    EDGE = 8            # pixels of a block's side
+    FULL = 64           # a level that changes nothing
+
+ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, Py_ssize_t, int,
+                             uint8_t*) noexcept nogil
+
+
+# ---- contrast
+
+cdef inline uint8_t apart(uint8_t a, uint8_t b) noexcept nogil:
+    return (a if a > b else b) - (a if a < b else b)
+
+
+cdef inline uint8_t larger(uint8_t a, uint8_t b) noexcept nogil:
+    return a if a > b else b
+
+
+cdef inline uint8_t shown(const uint8_t* row, int C, Py_ssize_t x, int d) noexcept nogil:
+    """A channel of a pixel; nothing of what full transparency hides."""
+    return row[C * x + d] if C < 4 or row[C * x + 3] else 0
+
+
+cdef km_body_void row_body(int C, const uint8_t* row, const uint8_t* up, const uint8_t* down,
+                           Py_ssize_t n, uint8_t* out) noexcept nogil:
+    """Take the largest difference to four neighbours, over C channels, of n pixels."""
+    cdef Py_ssize_t x
+    cdef uint8_t most, own
+    cdef int d
+    for x in range(n):
+        most = 0
+        for d in range(C):
+            own = shown(row, C, x, d)
+            most = larger(most, apart(own, shown(row, C, x - 1, d)))
+            most = larger(most, apart(own, shown(row, C, x + 1, d)))
+            most = larger(most, apart(own, shown(up, C, x, d)))
+            most = larger(most, apart(own, shown(down, C, x, d)))
+        out[x] = most
+
+
+cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uint8_t* down,
+                                Py_ssize_t n, int C, uint8_t* out) noexcept nogil:
+    if C == 1:
+        row_body(1, row, up, down, n, out)
+    elif C == 3:
+        row_body(3, row, up, down, n, out)
+    else:
+        row_body(4, row, up, down, n, out)
+
+
+cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d, int e,
+                        uint8_t* f) noexcept nogil:
+    contrast_body(a, b, c, d, e, f)
+
+
+cdef km_v3_void contrast_v3(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+                            int e, uint8_t* f) noexcept nogil:
+    contrast_body(a, b, c, d, e, f)
+
+
+cdef km_v4_void contrast_v4(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+                            int e, uint8_t* f) noexcept nogil:
+    contrast_body(a, b, c, d, e, f)
+
+
+cdef void border(const uint8_t* row, const uint8_t* up, const uint8_t* down, Py_ssize_t x,
+                 Py_ssize_t width, int C, uint8_t* out) noexcept nogil:
+    """The same for one pixel of the first or last column."""
+    cdef Py_ssize_t left = max(x - 1, 0), right = min(x + 1, width - 1)
+    cdef uint8_t most = 0, own
+    cdef int d
+    for d in range(C):
+        own = shown(row, C, x, d)
+        most = larger(most, apart(own, shown(row, C, left, d)))
+        most = larger(most, apart(own, shown(row, C, right, d)))
+        most = larger(most, apart(own, shown(up, C, x, d)))
+        most = larger(most, apart(own, shown(down, C, x, d)))
+    out[x] = most
+
+
+def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)
+              uint8_t[:, ::1] contrast not None,            # OUT (H, W)
+              int32_t[:, ::1] soft not None,                # OUT (H / 8, W / 8), rounded up
+              int softest, Py_ssize_t first, Py_ssize_t last, int n_threads, int level):
+    """Find each pixel's largest difference to a neighbour, in rows of blocks first..last-1.
+
+    `soft` counts a block's pixels of a contrast of 1..softest.
+    """
+    cdef Py_ssize_t H = pixels.shape[0], W = pixels.shape[1], block, y, x
+    cdef int C = <int> pixels.shape[2]
+    cdef const uint8_t* row
+    cdef const uint8_t* up
+    cdef const uint8_t* down
+    cdef contrast_fn body = (<contrast_fn> contrast_v4 if level == 2 else
+                             <contrast_fn> contrast_v3 if level == 1 else
+                             <contrast_fn> contrast_base)
+    for block in prange(first, last, nogil=True, num_threads=n_threads, schedule="static"):
+        for x in range(soft.shape[1]):
+            soft[block, x] = 0
+        for y in range(EDGE * block, min(H, EDGE * block + EDGE)):
+            row = &pixels[y, 0, 0]
+            up = &pixels[max(y - 1, 0), 0, 0]
+            down = &pixels[min(y + 1, H - 1), 0, 0]
+            border(row, up, down, 0, W, C, &contrast[y, 0])
+            border(row, up, down, W - 1, W, C, &contrast[y, 0])
+            if W > 2:
+                body(row + C, up + C, down + C, W - 2, C, &contrast[y, 1])
+            for x in range(W):
+                soft[block, x >> 3] += <int32_t> (contrast[y, x] - 1 < softest
+                                                  and contrast[y, x] > 0)
+
+
+# ---- levels
+
+cdef void weigh_row(int C, const uint8_t* row, const index_t* nearest, const uint8_t* palette,
+                    const int32_t* calm, const uint8_t* of_contrast, const uint8_t* of_error,
+                    Py_ssize_t W, uint8_t* levels) noexcept nogil:
+    """Turn a row's contrasts into levels.
+
+    calm holds 16 times the blocks' levels at this height, one block more at either side.
+    """
+    cdef Py_ssize_t x, block
+    cdef int32_t base, left, right
+    cdef uint8_t error
+    cdef int d, j
+    for x in range(W):
+        error = 0
+        for d in range(C):
+            error = larger(error, apart(row[C * x + d], palette[C * <Py_ssize_t> nearest[x] + d]))
+        block = (x + 4) >> 3    # between the middles of this block and the next in calm
+        left = calm[block]
+        right = calm[block + 1]
+        j = 2 * <int> ((x + 4) & 7) + 1
+        base = (left * (16 - j) + right * j) >> 8
+        levels[x] = <uint8_t> ((base * of_contrast[levels[x]] * of_error[error]) >> 12)
+
+
+def weigh(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)
+          const index_t[:, ::1] nearest not None,       # IN (H, W)
+          const uint8_t[:, ::1] palette not None,       # IN (K, channels)
+          const uint8_t[:, ::1] calm not None,          # IN (H / 8 + 2, W / 8 + 2) 0..64
+          int32_t[:, ::1] work not None,                # WORK (rows, W / 8 + 2)
+          const uint8_t[::1] of_contrast not None,      # IN (256,) 0..64
+          const uint8_t[::1] of_error not None,         # IN (256,) 0..64
+          uint8_t[:, ::1] levels not None,              # IN (H, W) contrasts; OUT 0..64
+          Py_ssize_t first, int n_threads):
+    """Turn contrasts into levels, in as many rows from the first on as `work` has."""
+    cdef Py_ssize_t i, y, block, b
+    cdef int C = <int> pixels.shape[2], j
+    for i in prange(work.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+        y = first + i
+        block = (y + 4) >> 3
+        j = 2 * <int> ((y + 4) & 7) + 1
+        for b in range(calm.shape[1]):
+            work[i, b] = calm[block, b] * (16 - j) + calm[block + 1, b] * j
+        if C == 1:
+            weigh_row(1, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
+                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])
+        elif C == 3:
+            weigh_row(3, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
+                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])
+        else:
+            weigh_row(4, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
+                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])

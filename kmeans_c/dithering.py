@@ -1,0 +1,438 @@
+"""Pixels to palette indices so that areas keep their colour: error diffusion and ordered dithering.
+
+All arithmetic is on integers. A pixel that owes nothing and is owed nothing gets its nearest entry
+as `mapping.PaletteMap` finds it, so that an image of the palette's colours comes back unchanged.
+Any other colour, one that is changed by an error or is to be mixed, is looked up in a lattice of
+64x64x64 colours, whose nearest entries are exact in the working space: 6 bits a channel are as good
+as 8 there, because what the rounding does to a pixel is part of the error that its neighbours make
+good, and a table of that size stays in the cache.
+
+Error diffusion [1]_ goes through the rows in turn from left to right and from right to left. With
+the strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error e = s (v - 64 P),
+of which 7, 3, 5 and 1 sixteenths go to the next pixel and the three below. v is the pixel's colour
+and what it has been handed, taken as no more than half of the longest edge of the palette's
+minimum spanning tree: mixing neighbours needs no more, and more comes from colours that the palette
+cannot mix at all, which would smear. Errors stay in sRGB: there they are as visible in the dark as
+in the light, entries are close enough for the way light adds up to make no difference, and
+sums stay exact.
+
+"adaptive" lets a pixel take only a part of the error, from 0 to 64 64ths, the product of three
+(`_levels`): is there a gradient around (steps so small that banding could be seen, or else the area
+is flat and stays clean), is there no edge here (contrast beyond the palette's own steps hides
+quantization and must not be smeared), and how far is the nearest entry (a colour that is nearly in
+the palette needs no dots of other colours).
+
+Ordered dithering gives a colour n entries whose mean is near the colour, by handing on the error
+from one choice to the next [2]_, sorts them from dark to light, and lets a threshold pattern pick:
+an 8x8 Bayer matrix [3]_ or blue noise made by void-and-cluster [4]_ (tools/make_blue_noise.py). Mixtures
+are made for the lattice's colours as they are met; a colour between them takes the lower or the
+upper one in each channel, which further parts of the pattern decide, so that its mean is kept.
+
+With alpha all of this is done on premultiplied values. A pixel takes of an error the share that its
+opacity shows of it: no dots where a soft edge fades. Opaque pixels stay opaque and fully transparent
+ones clear; between them alpha is dithered as the colours are, lest soft shadows get bands. In ordered
+dithering a pixel between them mixes two entries: the nearest to it, and the nearest to its mirror
+image in that one.
+
+References
+----------
+.. [1] Floyd, R. W. and Steinberg, L. (1976). An adaptive algorithm for spatial greyscale. Proc.
+   Society for Information Display 17(2), 75-77.
+.. [2] Knoll, T. (1999). US patent 6606166, expired 2019: pattern dithering.
+.. [3] Bayer, B. E. (1973). An optimum method for two-level rendition of continuous-tone pictures.
+   IEEE Int. Conf. Communications 26, 11-15.
+.. [4] Ulichney, R. A. (1993). The void-and-cluster method for dither array generation. Proc. SPIE
+   1913, 332-343.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kmeans_c import spaces, threads
+from kmeans_c._kernels import activity, diffusion, lattice, ordered
+from kmeans_c.checks import check_choice
+from kmeans_c.mapping import PaletteMap, padded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Pixels = NDArray[np.uint8]
+    Indices = NDArray[Any]
+
+DITHERS = ("none", "floyd-steinberg", "adaptive", "bayer", "blue-noise")
+
+FULL = 64  # strength and levels are in 64ths
+SIDE = 64  # the lattice's colours in a channel, and the pattern's period
+LATTICE = SIDE**3
+LATTICE_SLICE = 1 << 16
+SLICE = 1 << 21  # pixels between looks at signals: some 20 ms
+FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later ones' hardly
+SHARE = 1 << 17  # pixels that are worth a thread in ordered dithering
+
+# Entries of a mixture: a mixture of RGB is made for one of 262,144 colours, the pattern has as many
+# thresholds again for what lies between; of grey for each of 256.
+N_MIXED = 16
+N_MIXED_GREY = 64
+
+# The tree of a larger palette would take longer than its image; evenly taken entries tell as much.
+TREE_ENTRIES = 1024
+
+# In the mean edge of the palette's tree. Measured on photos and graphics by the error after
+# blurring and by SSIM (benchmarks/bench_dither.py): the dead zone improves both, the width of an
+# edge costs of the first what it brings of the second below 2 and does nothing beyond 4.
+DEAD_ZONE = 8  # an error up to the 8th of it is taken in part
+EDGE_FROM, EDGE_TO = 2, 4  # contrast from which less, and from which nothing is taken
+SOFT = 4  # contrast up to the 4th of it makes a gradient
+SOFT_LEAST = 2  # but that of two levels always
+SOFT_PIXELS = 2  # so many in a block of 8x8, or in
+SOFT_REACH = 2  # one of so many blocks around it
+
+
+def dither(
+    pixels: Pixels,
+    palette: Pixels,
+    method: str,
+    *,
+    strength: float = 1.0,
+    space: str = "srgb",
+    nearest: Indices | None = None,
+    n_threads: int | None = None,
+) -> Indices:
+    """Return an entry for every pixel so that areas have the pixels' mean colour.
+
+    Parameters
+    ----------
+    pixels : uint8 array (H, W) or (H, W, channels)
+        C-contiguous; grey (1 channel), RGB or RGBA.
+    palette : uint8 array (K, channels)
+        1 to 65,536 distinct entries.
+    method : {"none", "floyd-steinberg", "adaptive", "bayer", "blue-noise"}
+    strength : float
+        0..1, rounded to 64ths: the share of an error that is made good. 0 is "none".
+    space : str
+        Where entries are nearest. Pixels that are neither opaque nor clear are compared in sRGB
+        once they are changed.
+    nearest : integer array (H, W), optional
+        Each pixel's nearest entry in that space, if it is known; only read.
+    n_threads : int, optional
+        The result does not depend on it. Error diffusion itself runs on one: every pixel waits
+        for the one before.
+
+    Returns
+    -------
+    uint8 or, for more than 256 entries, uint16 array (H, W)
+
+    Raises
+    ------
+    TypeError
+        If `method` or `strength` is of the wrong kind.
+    ValueError
+        If `method` is not one of these, or `strength` not in 0..1.
+    """
+    check_choice("dither", method, DITHERS)
+    parts = _parts(strength)
+    team = threads.thread_count(n_threads)
+    pixels = pixels.reshape(*pixels.shape[:2], -1)
+    if nearest is None:
+        nearest = PaletteMap(palette).map(pixels, n_threads=team)
+    nearest = nearest.astype(np.uint8 if len(palette) <= 256 else np.uint16, copy=False)
+    if method == "none" or parts == 0 or nearest.size == 0:
+        return nearest.copy()
+    entries = Entries(palette, space, team)
+    if method in ("bayer", "blue-noise"):
+        return _order(pixels, entries, nearest, _pattern(method, entries.n_mixed), parts, team)
+    return _diffuse(pixels, entries, nearest, parts, team, adaptive=method == "adaptive")
+
+
+class Entries:
+    """A palette as the kernels read it, and the nearest entry of each of the lattice's colours.
+
+    Parameters
+    ----------
+    colors : uint8 array (K, channels)
+    space : str
+    n_threads : int
+    """
+
+    def __init__(self, colors: Pixels, space: str, n_threads: int) -> None:
+        self.colors = np.ascontiguousarray(colors)
+        self.K, self.channels = colors.shape
+        self.planes = _candidates(spaces.coordinates(self.colors), self.K)
+        self.n_mixed = N_MIXED_GREY if self.channels == 1 else N_MIXED
+        clamped = np.clip(np.arange(-256, 512), 0, 255)
+        if self.channels == 1:
+            self.places = clamped.astype(np.uint32)[np.newaxis]
+        else:
+            spread = _spread((63 * clamped + 127) // 255)
+            self.places = np.stack([spread << 2, spread << 1, spread])
+        self.table = self._own(space, n_threads)
+
+    def _own(self, space: str, n_threads: int) -> Indices:
+        planes = _coordinates(self.colors, space)
+        candidates = _candidates(planes, self.K)
+        packed = np.zeros((self.K, 8), np.int32)
+        packed[:, : len(planes)] = 2 * planes[:, : self.K].T
+        packed[:, 4] = (planes[:, : self.K] ** 2).sum(axis=0)
+        slack = np.zeros(candidates.shape[1], np.float32)
+        scratch = np.empty((n_threads, 6 * candidates.shape[1]), np.int32)
+        colors = _greys() if self.channels == 1 else _lattice()
+        table = np.empty(len(colors), np.uint8 if self.K <= 256 else np.uint16)
+        for start in range(0, len(colors), LATTICE_SLICE):
+            stop = start + LATTICE_SLICE
+            piece = colors[start:stop]
+            if self.channels == 4:
+                piece = np.concatenate([piece, np.full((len(piece), 1), 255, np.uint8)], axis=1)
+            lattice.own_blocks(
+                _coordinates(piece, space), candidates, packed, slack, scratch,
+                table[start:stop], threads.simd_level(),
+            )  # fmt: skip
+        return table
+
+    def over_black(self) -> NDArray[np.int32]:
+        """The entries' channels times 64, premultiplied and rounded as in spaces.py."""
+        colors = self.colors.astype(np.int32)
+        if self.channels < 4:
+            return 64 * colors
+        alpha = colors[:, 3:]
+        return np.concatenate([(128 * colors[:, :3] * alpha + 255) // 510, 64 * alpha], axis=1)
+
+    def edges(self) -> NDArray[np.int64]:
+        """The lengths of the edges of the entries' minimum spanning tree, in 64ths, rounded."""
+        step = -(-self.K // TREE_ENTRIES)
+        points = np.ascontiguousarray(self.planes[:4, : self.K : step].T)
+        squares = np.zeros(len(points) - 1, np.int32)
+        lattice.tree_edges(
+            points, np.empty(len(points), np.int32), np.zeros(len(points), np.uint8), squares
+        )
+        # The root of a whole number below 2^53 is rounded the same way everywhere.
+        lengths: NDArray[np.int64] = np.rint(np.sqrt(squares.astype(np.float64))).astype(np.int64)
+        return lengths
+
+
+# ---- error diffusion
+
+
+def _diffuse(
+    pixels: Pixels, entries: Entries, nearest: Indices, strength: int, team: int, *, adaptive: bool
+) -> Indices:
+    height, width, channels = pixels.shape
+    edges = entries.edges()
+    limit = int(edges.max(initial=0)) // 2
+    levels = np.empty((0, 0), np.uint8)
+    if adaptive:
+        limit //= 2  # a quarter is as good for the mean, and quieter (bench_dither.py)
+        spacing = int(edges.sum()) // max(len(edges), 1)
+        levels = _levels(pixels, entries, nearest, spacing, team)
+    shares = np.zeros((4, entries.K), np.int32)
+    shares[:channels] = strength * entries.over_black().T
+    errors = np.zeros((2, width + 2, channels), np.int32)
+    state = np.zeros(14, np.int64)
+    indices = nearest.copy()
+    while state[0] < height:
+        diffusion.diffuse(
+            pixels, levels, entries.table, entries.places, shares, entries.planes, strength,
+            limit, errors, state, indices, SLICE, threads.simd_level(),
+        )  # fmt: skip
+    return indices
+
+
+def _levels(
+    pixels: Pixels, entries: Entries, nearest: Indices, spacing: int, team: int
+) -> NDArray[np.uint8]:
+    """How much of an error each pixel may take, in 64ths; `spacing` is the tree's mean edge."""
+    height, width, _ = pixels.shape
+    blocks = -(-height // 8), -(-width // 8)
+    levels = np.empty((height, width), np.uint8)
+    soft = np.empty(blocks, np.int32)
+    softest = max(SOFT_LEAST, spacing // (64 * SOFT))
+    step = max(1, SLICE // (8 * width))
+    for first in range(0, blocks[0], step):
+        last = min(first + step, blocks[0])
+        activity.contrasts(pixels, levels, soft, softest, first, last, team, threads.simd_level())
+    calm = _around(soft >= SOFT_PIXELS, SOFT_REACH, np.logical_or)
+    calm = _around(calm.astype(np.int64), 1, np.add) * FULL // 9
+    calm = np.pad(calm.astype(np.uint8), 1, mode="edge")
+    every = np.arange(256)
+    of_contrast = FULL * (EDGE_TO * spacing - 64 * every)
+    of_contrast //= max((EDGE_TO - EDGE_FROM) * spacing, 1)
+    of_error = FULL * DEAD_ZONE * 64 * every // max(spacing, 1)
+    for first in range(0, height, 8 * step):
+        activity.weigh(
+            pixels, nearest, entries.colors, calm,
+            np.empty((min(8 * step, height - first), blocks[1] + 2), np.int32),
+            np.clip(of_contrast, 0, FULL).astype(np.uint8),
+            np.clip(of_error, 0, FULL).astype(np.uint8),
+            levels, first, team,
+        )  # fmt: skip
+    return levels
+
+
+def _around(blocks: NDArray[Any], reach: int, combine: np.ufunc) -> NDArray[Any]:
+    """Combine each block with those up to `reach` away; the border's are repeated outwards."""
+    for axis in (0, 1):
+        wide = np.pad(blocks, [(reach, reach) if a == axis else (0, 0) for a in (0, 1)], "edge")
+        shifted = [
+            np.take(wide, range(start, start + blocks.shape[axis]), axis)
+            for start in range(2 * reach + 1)
+        ]
+        blocks = functools.reduce(combine, shifted)
+    return blocks
+
+
+# ---- ordered dithering
+
+
+def _order(
+    pixels: Pixels,
+    entries: Entries,
+    nearest: Indices,
+    pattern: NDArray[np.uint8],
+    strength: int,
+    team: int,
+) -> Indices:
+    height, width, channels = pixels.shape
+    team = threads.team(team, height * width, SHARE)
+    values = np.arange(256, dtype=np.uint8) if channels == 1 else _steps()
+    size = 256 if channels == 1 else LATTICE
+    mixtures = np.empty((size, entries.n_mixed), nearest.dtype)
+    scale = _scale()
+    states = _close(entries.colors, scale) if channels > 1 else np.zeros(size, np.uint8)
+    shown = ((entries.over_black() + 32) >> 6).astype(np.uint8)
+    ranks = _ranks(shown)
+    wanted = np.zeros((team, size), np.uint8)
+    indices = np.empty_like(nearest)
+    first, rows = 0, max(1, FIRST_SLICE // width)
+    while first < height:
+        piece = slice(first, first + rows)
+        missed = np.ones(len(pixels[piece]), np.uint8)
+        while missed.any():
+            ordered.dither_rows(
+                pixels[piece], nearest[piece], entries.colors, pattern, scale, mixtures, states,
+                entries.planes, strength, indices[piece], missed, wanted, first,
+                threads.simd_level(),
+            )  # fmt: skip
+            if missed.any():
+                ordered.mix_wanted(
+                    wanted.max(axis=0), values, entries.table, entries.places, shown, ranks,
+                    strength, mixtures, states, team,
+                )  # fmt: skip
+        first += rows
+        rows = max(1, min(4 * rows, SLICE * team // width))
+    return indices
+
+
+def _pattern(method: str, n_mixed: int) -> NDArray[np.uint8]:
+    """Which entry of a mixture a place picks, and what it adds to the three channels in 256ths."""
+    if method == "bayer":
+        ranks, size = np.zeros((1, 1), np.int64), 64
+        for _ in range(3):
+            ranks = np.block([[4 * ranks, 4 * ranks + 2], [4 * ranks + 3, 4 * ranks + 1]])
+        ranks = np.tile(ranks, (8, 8))
+    else:
+        ranks, size = blue_noise().astype(np.int64), SIDE**2
+    # Far from each other on the torus, and in the matrix, so that the channels do not move as one.
+    moved = [np.roll(ranks, shift, axis=(0, 1)) for shift in ((21, 43), (43, 21), (35, 33))]
+    pattern = np.stack(
+        [ranks * n_mixed // size, *((512 * other + 256) // (2 * size) for other in moved)], axis=2
+    )
+    return pattern.astype(np.uint8)
+
+
+@functools.cache
+def blue_noise() -> NDArray[np.uint16]:
+    """The shipped mask: a 64x64 torus of the ranks 0..4095, by tools/make_blue_noise.py."""
+    from importlib.resources import files  # noqa: PLC0415 - a tenth of this package's import time
+
+    data = files("kmeans_c").joinpath("blue_noise.bin").read_bytes()
+    return np.frombuffer(data, "<u2").reshape(SIDE, SIDE)
+
+
+def _scale() -> NDArray[np.uint16]:
+    """Where each value of a channel lies between the lattice's, in 256ths of their distance."""
+    steps = _steps().astype(np.int64)
+    every = np.arange(256)
+    lower = np.searchsorted(steps, every, side="right") - 1
+    gaps = np.append(np.diff(steps), 1)[lower]
+    return (256 * lower + 256 * (every - steps[lower]) // gaps).astype(np.uint16)
+
+
+def _close(colors: Pixels, scale: NDArray[np.uint16]) -> NDArray[np.uint8]:
+    """Mark with 2 the lattice colours that a pixel of an opaque entry's colour may take."""
+    states = np.zeros((SIDE, SIDE, SIDE), np.uint8)
+    opaque = colors if colors.shape[1] == 3 else colors[colors[:, 3] == 255, :3]
+    lower, upper = scale[opaque] >> 8, (scale[opaque] + 255) >> 8
+    for corner in range(8):
+        chosen = np.where([corner >> d & 1 for d in range(3)], upper, lower)
+        states[tuple(chosen.T)] = 2
+    return states.reshape(-1)
+
+
+def _ranks(shown: Pixels) -> NDArray[np.int32]:
+    """The entries' places from dark to light; Rec. 601 luma, as in the palette's own order."""
+    luma = shown[:, 0].astype(np.int64)
+    if shown.shape[1] > 1:
+        luma = shown[:, :3].astype(np.int64) @ np.array([299, 587, 114])
+    ranks = np.empty(len(shown), np.int32)
+    ranks[np.argsort(luma, kind="stable")] = np.arange(len(shown))
+    return ranks
+
+
+# ---- the lattice
+
+
+def _coordinates(colors: Pixels, space: str) -> spaces.Coordinates:
+    if space != "srgb":
+        raise ValueError(f"space: expected srgb, got {space!r}")
+    return spaces.coordinates(colors)
+
+
+def _candidates(planes: spaces.Coordinates, K: int) -> NDArray[np.int32]:
+    """Coordinates and numbers of K entries, and the first again up to whole vectors."""
+    candidates = np.zeros((5, padded(K)), np.int32)
+    candidates[: len(planes)] = planes[:, :1]
+    candidates[: len(planes), :K] = planes[:, :K]
+    candidates[4, :K] = np.arange(K)
+    return candidates
+
+
+def _steps() -> NDArray[np.uint8]:
+    """The lattice's values of a channel."""
+    return ((255 * np.arange(SIDE) + 31) // 63).astype(np.uint8)
+
+
+def _greys() -> NDArray[np.uint8]:
+    return np.arange(256, dtype=np.uint8)[:, np.newaxis]
+
+
+@functools.cache
+def _lattice() -> NDArray[np.uint8]:
+    """The lattice's colours in Z-order (keys.pxd)."""
+    spread = _spread(np.arange(SIDE))
+    red, green, blue = np.meshgrid(spread << 2, spread << 1, spread, indexing="ij")
+    colors = np.empty((LATTICE, 3), np.uint8)
+    colors[red | green | blue] = np.stack(np.meshgrid(*[_steps()] * 3, indexing="ij"), axis=-1)
+    return colors
+
+
+def _spread(values: NDArray[Any]) -> NDArray[np.uint32]:
+    """Bit i of a number of 6 bits at bit 3 i."""
+    numbers = np.asarray(values).astype(np.uint32)
+    out = np.zeros_like(numbers)
+    for bit in range(6):
+        out |= (numbers >> np.uint32(bit) & np.uint32(1)) << np.uint32(3 * bit)
+    return out
+
+
+def _parts(strength: object) -> int:
+    """A share as 64ths."""
+    if isinstance(strength, bool) or not isinstance(strength, int | float | np.number):
+        kind = type(strength).__name__
+        raise TypeError(f"dither strength: expected a number, got {kind}")
+    number = float(strength)
+    if not 0 <= number <= 1:
+        raise ValueError(f"dither strength: expected 0..1, got {strength}")
+    return int(FULL * number + 0.5)
