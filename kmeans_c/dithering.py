@@ -10,9 +10,9 @@ good, and a table of that size stays in the cache.
 Error diffusion [1]_ goes through the rows in turn from left to right and from right to left. With
 the strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error e = s (v - 64 P),
 of which 7, 3, 5 and 1 sixteenths go to the next pixel and the three below. v is the pixel's colour
-and what it has been handed, taken as no more than half of the longest edge of the palette's
-minimum spanning tree: mixing neighbours needs no more, and more comes from colours that the palette
-cannot mix at all, which would smear. Errors stay in sRGB: there they are as visible in the dark as
+and what it has been handed, of which no more than half the longest edge of the palette's minimum
+spanning tree counts for the error: mixing neighbours needs no more, and more comes from colours that
+the palette cannot mix at all, which would smear. Errors stay in sRGB: there they are as visible in the dark as
 in the light, entries are close enough for the way light adds up to make no difference, and
 sums stay exact.
 
@@ -73,10 +73,14 @@ SLICE = 1 << 21  # pixels between looks at signals: some 20 ms
 FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later ones' hardly
 SHARE = 1 << 17  # pixels that are worth a thread in ordered dithering
 
-# Entries of a mixture: a mixture of RGB is made for one of 262,144 colours, the pattern has as many
-# thresholds again for what lies between; of grey for each of 256.
-N_MIXED = 16
-N_MIXED_GREY = 64
+# Entries of a mixture: as many as make steps between two entries no wider than the lattice's, so
+# that neither shows; more bring in entries farther away (bench_dither.py).
+LEAST_MIXED, MOST_MIXED = 4, 64
+
+# The part of the tree's longest edge that a pixel takes at most: half is what mixing two entries
+# needs. A quarter costs a large area between two far entries some of its mean, and little elsewhere;
+# it is quieter (bench_dither.py).
+ENOUGH, QUIET = 2, 4
 
 # The tree of a larger palette would take longer than its image; evenly taken entries tell as much.
 TREE_ENTRIES = 1024
@@ -84,7 +88,8 @@ TREE_ENTRIES = 1024
 # In the mean edge of the palette's tree. Measured on photos and graphics by the error after
 # blurring and by SSIM (benchmarks/bench_dither.py): the dead zone improves both, the width of an
 # edge costs of the first what it brings of the second below 2 and does nothing beyond 4.
-DEAD_ZONE = 8  # an error up to the 8th of it is taken in part
+DEAD_ZONE = 8  # where the nearest entry is within the 8th of it, an error is taken in part;
+DEAD_MOST = 8 * 64  # where few entries lie far apart, only within 8 levels
 EDGE_FROM, EDGE_TO = 2, 4  # contrast from which less, and from which nothing is taken
 SOFT = 4  # contrast up to the 4th of it makes a gradient
 SOFT_LEAST = 2  # but that of two levels always
@@ -144,7 +149,7 @@ def dither(
         return nearest.copy()
     entries = Entries(palette, space, team)
     if method in ("bayer", "blue-noise"):
-        return _order(pixels, entries, nearest, _pattern(method, entries.n_mixed), parts, team)
+        return _order(pixels, entries, nearest, method, parts, team)
     return _diffuse(pixels, entries, nearest, parts, team, adaptive=method == "adaptive")
 
 
@@ -162,7 +167,6 @@ class Entries:
         self.colors = np.ascontiguousarray(colors)
         self.K, self.channels = colors.shape
         self.planes = _candidates(spaces.coordinates(self.colors), self.K)
-        self.n_mixed = N_MIXED_GREY if self.channels == 1 else N_MIXED
         clamped = np.clip(np.arange(-256, 512), 0, 255)
         if self.channels == 1:
             self.places = clamped.astype(np.uint32)[np.newaxis]
@@ -213,6 +217,11 @@ class Entries:
         return lengths
 
 
+def _spacing(edges: NDArray[np.int64]) -> int:
+    """The mean edge of the tree, in 64ths."""
+    return int(edges.sum()) // max(len(edges), 1)
+
+
 # ---- error diffusion
 
 
@@ -221,12 +230,10 @@ def _diffuse(
 ) -> Indices:
     height, width, channels = pixels.shape
     edges = entries.edges()
-    limit = int(edges.max(initial=0)) // 2
+    limit = int(edges.max(initial=0)) // (QUIET if adaptive else ENOUGH)
     levels = np.empty((0, 0), np.uint8)
     if adaptive:
-        limit //= 2  # a quarter is as good for the mean, and quieter (bench_dither.py)
-        spacing = int(edges.sum()) // max(len(edges), 1)
-        levels = _levels(pixels, entries, nearest, spacing, team)
+        levels = _levels(pixels, entries, nearest, _spacing(edges), team)
     shares = np.zeros((4, entries.K), np.int32)
     shares[:channels] = strength * entries.over_black().T
     errors = np.zeros((2, width + 2, channels), np.int32)
@@ -246,6 +253,8 @@ def _levels(
     """How much of an error each pixel may take, in 64ths; `spacing` is the tree's mean edge."""
     height, width, _ = pixels.shape
     blocks = -(-height // 8), -(-width // 8)
+    if pixels.shape[2] == 4 and not pixels[..., 3].all():
+        pixels = pixels * (pixels[..., 3:] > 0)  # what full transparency hides tells nothing
     levels = np.empty((height, width), np.uint8)
     soft = np.empty(blocks, np.int32)
     softest = max(SOFT_LEAST, spacing // (64 * SOFT))
@@ -259,7 +268,7 @@ def _levels(
     every = np.arange(256)
     of_contrast = FULL * (EDGE_TO * spacing - 64 * every)
     of_contrast //= max((EDGE_TO - EDGE_FROM) * spacing, 1)
-    of_error = FULL * DEAD_ZONE * 64 * every // max(spacing, 1)
+    of_error = FULL * 64 * every // max(min(spacing // DEAD_ZONE, DEAD_MOST), 1)
     for first in range(0, height, 8 * step):
         activity.weigh(
             pixels, nearest, entries.colors, calm,
@@ -290,36 +299,44 @@ def _order(
     pixels: Pixels,
     entries: Entries,
     nearest: Indices,
-    pattern: NDArray[np.uint8],
+    method: str,
     strength: int,
     team: int,
 ) -> Indices:
     height, width, channels = pixels.shape
     team = threads.team(team, height * width, SHARE)
-    values = np.arange(256, dtype=np.uint8) if channels == 1 else _steps()
+    level = threads.simd_level()
+    values = np.arange(256) * 64 if channels == 1 else (16320 * np.arange(SIDE) + 31) // 63
+    values = values.astype(np.int32)
     size = 256 if channels == 1 else LATTICE
-    mixtures = np.empty((size, entries.n_mixed), nearest.dtype)
-    scale = _scale()
-    states = _close(entries.colors, scale) if channels > 1 else np.zeros(size, np.uint8)
-    shown = ((entries.over_black() + 32) >> 6).astype(np.uint8)
-    ranks = _ranks(shown)
-    wanted = np.zeros((team, size), np.uint8)
+    edges = entries.edges()
+    limit = int(edges.max(initial=0)) // QUIET
+    n_mixed = LEAST_MIXED
+    while n_mixed < MOST_MIXED and 64 * 4 * n_mixed < _spacing(edges):
+        n_mixed *= 2
+    pattern = _pattern(method, n_mixed)
+    mixtures = np.empty((size, n_mixed), nearest.dtype)
+    known = np.zeros(size, np.uint8)
+    by_rank, over_black = _ranked(entries.over_black())
+    colors = _opaque_colors(entries.colors)
     indices = np.empty_like(nearest)
     first, rows = 0, max(1, FIRST_SLICE // width)
     while first < height:
         piece = slice(first, first + rows)
-        missed = np.ones(len(pixels[piece]), np.uint8)
-        while missed.any():
+        skipped = np.zeros(indices[piece].shape, np.uint8)
+        missed = np.ones(len(skipped), np.uint8)
+        for again in (False, True):
+            wanted = np.zeros((team, size), np.uint8)
             ordered.dither_rows(
-                pixels[piece], nearest[piece], entries.colors, pattern, scale, mixtures, states,
-                entries.planes, strength, indices[piece], missed, wanted, first,
-                threads.simd_level(),
+                pixels[piece], nearest[piece], colors, pattern, mixtures, known, entries.planes,
+                strength, indices[piece], skipped, missed, wanted, again, first, level,
             )  # fmt: skip
-            if missed.any():
-                ordered.mix_wanted(
-                    wanted.max(axis=0), values, entries.table, entries.places, shown, ranks,
-                    strength, mixtures, states, team,
-                )  # fmt: skip
+            if not missed.any():
+                break
+            ordered.mix_wanted(
+                wanted.max(axis=0), values, entries.table, entries.places, over_black, by_rank,
+                strength, limit, mixtures, known, team, level,
+            )  # fmt: skip
         first += rows
         rows = max(1, min(4 * rows, SLICE * team // width))
     return indices
@@ -337,9 +354,9 @@ def _pattern(method: str, n_mixed: int) -> NDArray[np.uint8]:
     # Far from each other on the torus, and in the matrix, so that the channels do not move as one.
     moved = [np.roll(ranks, shift, axis=(0, 1)) for shift in ((21, 43), (43, 21), (35, 33))]
     pattern = np.stack(
-        [ranks * n_mixed // size, *((512 * other + 256) // (2 * size) for other in moved)], axis=2
+        [ranks * n_mixed // size, *((512 * other + 256) // (2 * size) for other in moved)], axis=1
     )
-    return pattern.astype(np.uint8)
+    return np.ascontiguousarray(pattern, np.uint8)
 
 
 @functools.cache
@@ -351,34 +368,23 @@ def blue_noise() -> NDArray[np.uint16]:
     return np.frombuffer(data, "<u2").reshape(SIDE, SIDE)
 
 
-def _scale() -> NDArray[np.uint16]:
-    """Where each value of a channel lies between the lattice's, in 256ths of their distance."""
-    steps = _steps().astype(np.int64)
-    every = np.arange(256)
-    lower = np.searchsorted(steps, every, side="right") - 1
-    gaps = np.append(np.diff(steps), 1)[lower]
-    return (256 * lower + 256 * (every - steps[lower]) // gaps).astype(np.uint16)
+def _ranked(over_black: NDArray[np.int32]) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """Entries from dark to light by Rec. 601 luma, and (K, 4) their channels and ranks."""
+    out = np.zeros((len(over_black), 4), np.int32)
+    out[:, :3] = over_black[:, :3]
+    order = np.argsort(out[:, :3].astype(np.int64) @ np.array([299, 587, 114]), kind="stable")
+    out[order, 3] = np.arange(len(order))
+    return order.astype(np.uint16), out
 
 
-def _close(colors: Pixels, scale: NDArray[np.uint16]) -> NDArray[np.uint8]:
-    """Mark with 2 the lattice colours that a pixel of an opaque entry's colour may take."""
-    states = np.zeros((SIDE, SIDE, SIDE), np.uint8)
-    opaque = colors if colors.shape[1] == 3 else colors[colors[:, 3] == 255, :3]
-    lower, upper = scale[opaque] >> 8, (scale[opaque] + 255) >> 8
-    for corner in range(8):
-        chosen = np.where([corner >> d & 1 for d in range(3)], upper, lower)
-        states[tuple(chosen.T)] = 2
-    return states.reshape(-1)
-
-
-def _ranks(shown: Pixels) -> NDArray[np.int32]:
-    """The entries' places from dark to light; Rec. 601 luma, as in the palette's own order."""
-    luma = shown[:, 0].astype(np.int64)
-    if shown.shape[1] > 1:
-        luma = shown[:, :3].astype(np.int64) @ np.array([299, 587, 114])
-    ranks = np.empty(len(shown), np.int32)
-    ranks[np.argsort(luma, kind="stable")] = np.arange(len(shown))
-    return ranks
+def _opaque_colors(colors: Pixels) -> NDArray[np.uint32]:
+    """r + 256 g + 65536 b of opaque entries; what no colour has for others, and for grey."""
+    if colors.shape[1] == 1:
+        return np.zeros(len(colors), np.uint32)
+    numbers = colors[:, :3].astype(np.uint32) @ np.array([1, 1 << 8, 1 << 16], np.uint32)
+    if colors.shape[1] == 4:
+        numbers[colors[:, 3] < 255] = 1 << 24
+    return numbers.astype(np.uint32)
 
 
 # ---- the lattice

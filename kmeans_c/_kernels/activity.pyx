@@ -19,9 +19,9 @@ ctypedef fused index_t:
 
 cdef enum:
     EDGE = 8            # pixels of a block's side
-    FULL = 64           # a level that changes nothing
+    RUN = 256           # pixels whose differences are kept
 
-ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, Py_ssize_t, int,
+ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, int, int,
                              uint8_t*) noexcept nogil
 
 
@@ -35,49 +35,39 @@ cdef inline uint8_t larger(uint8_t a, uint8_t b) noexcept nogil:
     return a if a > b else b
 
 
-cdef inline uint8_t shown(const uint8_t* row, int C, Py_ssize_t x, int d) noexcept nogil:
-    """A channel of a pixel; nothing of what full transparency hides."""
-    return row[C * x + d] if C < 4 or row[C * x + 3] else 0
-
-
-cdef km_body_void row_body(int C, const uint8_t* row, const uint8_t* up, const uint8_t* down,
-                           Py_ssize_t n, uint8_t* out) noexcept nogil:
-    """Take the largest difference to four neighbours, over C channels, of n pixels."""
-    cdef Py_ssize_t x
-    cdef uint8_t most, own
-    cdef int d
-    for x in range(n):
-        most = 0
-        for d in range(C):
-            own = shown(row, C, x, d)
-            most = larger(most, apart(own, shown(row, C, x - 1, d)))
-            most = larger(most, apart(own, shown(row, C, x + 1, d)))
-            most = larger(most, apart(own, shown(up, C, x, d)))
-            most = larger(most, apart(own, shown(down, C, x, d)))
-        out[x] = most
-
-
-cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uint8_t* down,
-                                Py_ssize_t n, int C, uint8_t* out) noexcept nogil:
+cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uint8_t* down, int n,
+                                int C, uint8_t* out) noexcept nogil:
+    """Take the largest difference to four neighbours, over C channels, of n <= RUN pixels."""
+    cdef uint8_t most[4 * RUN]
+    cdef uint8_t own, largest
+    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
+    for i in range(C * n):
+        own = row[i]
+        largest = larger(apart(own, up[i]), apart(own, down[i]))
+        most[i] = larger(largest, larger(apart(own, row[i - C]), apart(own, row[i + C])))
     if C == 1:
-        row_body(1, row, up, down, n, out)
+        for i in range(n):
+            out[i] = most[i]
     elif C == 3:
-        row_body(3, row, up, down, n, out)
+        for i in range(n):
+            out[i] = larger(larger(most[3 * i], most[3 * i + 1]), most[3 * i + 2])
     else:
-        row_body(4, row, up, down, n, out)
+        for i in range(n):
+            out[i] = larger(larger(most[4 * i], most[4 * i + 1]),
+                            larger(most[4 * i + 2], most[4 * i + 3]))
 
 
-cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d, int e,
+cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d, int e,
                         uint8_t* f) noexcept nogil:
     contrast_body(a, b, c, d, e, f)
 
 
-cdef km_v3_void contrast_v3(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+cdef km_v3_void contrast_v3(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d,
                             int e, uint8_t* f) noexcept nogil:
     contrast_body(a, b, c, d, e, f)
 
 
-cdef km_v4_void contrast_v4(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+cdef km_v4_void contrast_v4(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d,
                             int e, uint8_t* f) noexcept nogil:
     contrast_body(a, b, c, d, e, f)
 
@@ -89,12 +79,33 @@ cdef void border(const uint8_t* row, const uint8_t* up, const uint8_t* down, Py_
     cdef uint8_t most = 0, own
     cdef int d
     for d in range(C):
-        own = shown(row, C, x, d)
-        most = larger(most, apart(own, shown(row, C, left, d)))
-        most = larger(most, apart(own, shown(row, C, right, d)))
-        most = larger(most, apart(own, shown(up, C, x, d)))
-        most = larger(most, apart(own, shown(down, C, x, d)))
+        own = row[C * x + d]
+        most = larger(most, larger(apart(own, row[C * left + d]), apart(own, row[C * right + d])))
+        most = larger(most, larger(apart(own, up[C * x + d]), apart(own, down[C * x + d])))
     out[x] = most
+
+
+cdef void contrast_row(contrast_fn body, const uint8_t* row, const uint8_t* up,
+                       const uint8_t* down, Py_ssize_t width, int C, uint8_t* out) noexcept nogil:
+    cdef Py_ssize_t x = 1
+    border(row, up, down, 0, width, C, out)
+    border(row, up, down, width - 1, width, C, out)
+    while x < width - 1:
+        body(row + C * x, up + C * x, down + C * x,
+             <int> min(<Py_ssize_t> RUN, width - 1 - x), C, out + x)
+        x += RUN
+
+
+cdef void count_soft(const uint8_t* contrast, Py_ssize_t width, int softest,
+                     int32_t* soft) noexcept nogil:
+    """Add the pixels of a contrast of 1..softest to each block of a row."""
+    cdef Py_ssize_t block, x
+    cdef int32_t n
+    for block in range((width + EDGE - 1) // EDGE):
+        n = 0
+        for x in range(EDGE * block, min(EDGE * block + EDGE, width)):
+            n += 0 < contrast[x] <= softest
+        soft[block] += n
 
 
 def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)
@@ -107,9 +118,6 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
     """
     cdef Py_ssize_t H = pixels.shape[0], W = pixels.shape[1], block, y, x
     cdef int C = <int> pixels.shape[2]
-    cdef const uint8_t* row
-    cdef const uint8_t* up
-    cdef const uint8_t* down
     cdef contrast_fn body = (<contrast_fn> contrast_v4 if level == 2 else
                              <contrast_fn> contrast_v3 if level == 1 else
                              <contrast_fn> contrast_base)
@@ -117,16 +125,9 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
         for x in range(soft.shape[1]):
             soft[block, x] = 0
         for y in range(EDGE * block, min(H, EDGE * block + EDGE)):
-            row = &pixels[y, 0, 0]
-            up = &pixels[max(y - 1, 0), 0, 0]
-            down = &pixels[min(y + 1, H - 1), 0, 0]
-            border(row, up, down, 0, W, C, &contrast[y, 0])
-            border(row, up, down, W - 1, W, C, &contrast[y, 0])
-            if W > 2:
-                body(row + C, up + C, down + C, W - 2, C, &contrast[y, 1])
-            for x in range(W):
-                soft[block, x >> 3] += <int32_t> (contrast[y, x] - 1 < softest
-                                                  and contrast[y, x] > 0)
+            contrast_row(body, &pixels[y, 0, 0], &pixels[max(y - 1, 0), 0, 0],
+                         &pixels[min(y + 1, H - 1), 0, 0], W, C, &contrast[y, 0])
+            count_soft(&contrast[y, 0], W, softest, &soft[block, 0])
 
 
 # ---- levels
@@ -141,11 +142,13 @@ cdef void weigh_row(int C, const uint8_t* row, const index_t* nearest, const uin
     cdef Py_ssize_t x, block
     cdef int32_t base, left, right
     cdef uint8_t error
+    cdef const uint8_t* entry
     cdef int d, j
     for x in range(W):
         error = 0
+        entry = palette + C * <Py_ssize_t> nearest[x]
         for d in range(C):
-            error = larger(error, apart(row[C * x + d], palette[C * <Py_ssize_t> nearest[x] + d]))
+            error = larger(error, apart(row[C * x + d], entry[d]))
         block = (x + 4) >> 3    # between the middles of this block and the next in calm
         left = calm[block]
         right = calm[block + 1]
