@@ -8,13 +8,13 @@ as 8 there, because what the rounding does to a pixel is part of the error that 
 good, and a table of that size stays in the cache.
 
 Error diffusion [1]_ goes through the rows in turn from left to right and from right to left. With
-the strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error e = s (v - 64 P),
-of which 7, 3, 5 and 1 sixteenths go to the next pixel and the three below. v is the pixel's colour
-and what it has been handed, of which no more than half the longest edge of the palette's minimum
-spanning tree counts for the error: mixing neighbours needs no more, and more comes from colours that
-the palette cannot mix at all, which would smear. Errors stay in sRGB: there they are as visible in the dark as
-in the light, entries are close enough for the way light adds up to make no difference, and
-sums stay exact.
+the strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error
+e = s (v - 64 P), of which 7, 3, 5 and 1 sixteenths go to the next pixel and the three below. v is
+the pixel's colour and what it has been handed, of which no more than half the longest edge of the
+palette's minimum spanning tree counts for the error: mixing neighbours needs no more, and more
+comes from colours that the palette cannot mix at all, which would smear. Errors stay in sRGB: there
+they are as visible in the dark as in the light, entries are close enough for the way light adds up
+to make little difference, and sums stay exact.
 
 "adaptive" lets a pixel take only a part of the error, from 0 to 64 64ths, the product of three
 (`_levels`): is there a gradient around (steps so small that banding could be seen, or else the area
@@ -24,15 +24,16 @@ the palette needs no dots of other colours).
 
 Ordered dithering gives a colour n entries whose mean is near the colour, by handing on the error
 from one choice to the next [2]_, sorts them from dark to light, and lets a threshold pattern pick:
-an 8x8 Bayer matrix [3]_ or blue noise made by void-and-cluster [4]_ (tools/make_blue_noise.py). Mixtures
-are made for the lattice's colours as they are met; a colour between them takes the lower or the
-upper one in each channel, which further parts of the pattern decide, so that its mean is kept.
+an 8x8 Bayer matrix [3]_ or blue noise made by void-and-cluster [4]_ (tools/make_blue_noise.py).
+Mixtures are made for the lattice's colours as they are met; a colour between them takes the lower
+or the upper one in each channel, which further parts of the pattern decide, so that its mean is
+kept.
 
 With alpha all of this is done on premultiplied values. A pixel takes of an error the share that its
-opacity shows of it: no dots where a soft edge fades. Opaque pixels stay opaque and fully transparent
-ones clear; between them alpha is dithered as the colours are, lest soft shadows get bands. In ordered
-dithering a pixel between them mixes two entries: the nearest to it, and the nearest to its mirror
-image in that one.
+opacity shows of it: no dots where a soft edge fades. Opaque pixels stay opaque and fully
+transparent ones clear; between them alpha is dithered as the colours are, lest soft shadows get
+bands. In ordered dithering a pixel between them mixes two entries: the nearest to it, and the
+nearest to its mirror image in that one.
 
 References
 ----------
@@ -71,16 +72,16 @@ LATTICE = SIDE**3
 LATTICE_SLICE = 1 << 16
 SLICE = 1 << 21  # pixels between looks at signals: some 20 ms
 FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later ones' hardly
-SHARE = 1 << 17  # pixels that are worth a thread in ordered dithering
+SHARE = 1 << 18  # pixels that are worth a thread: at least a millisecond of each loop
+SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
 
 # Entries of a mixture: as many as make steps between two entries no wider than the lattice's, so
 # that neither shows; more bring in entries farther away (bench_dither.py).
 LEAST_MIXED, MOST_MIXED = 4, 64
 
-# The part of the tree's longest edge that a pixel takes at most: half is what mixing two entries
-# needs. A quarter costs a large area between two far entries some of its mean, and little elsewhere;
-# it is quieter (bench_dither.py).
-ENOUGH, QUIET = 2, 4
+# What an opaque pixel may become once an error has changed it: an entry that is hardly less opaque
+# than the most opaque one, lest opaque areas get holes.
+SOLID = 8
 
 # The tree of a larger palette would take longer than its image; evenly taken entries tell as much.
 TREE_ENTRIES = 1024
@@ -140,8 +141,8 @@ def dither(
     """
     check_choice("dither", method, DITHERS)
     parts = _parts(strength)
-    team = threads.thread_count(n_threads)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
+    team = threads.team(threads.thread_count(n_threads), pixels.size // pixels.shape[2], SHARE)
     if nearest is None:
         nearest = PaletteMap(palette).map(pixels, n_threads=team)
     nearest = nearest.astype(np.uint8 if len(palette) <= 256 else np.uint16, copy=False)
@@ -149,7 +150,7 @@ def dither(
         return nearest.copy()
     entries = Entries(palette, space, team)
     if method in ("bayer", "blue-noise"):
-        return _order(pixels, entries, nearest, method, parts, team)
+        return _order(pixels, entries, nearest, method, strength=parts, team=team)
     return _diffuse(pixels, entries, nearest, parts, team, adaptive=method == "adaptive")
 
 
@@ -176,15 +177,21 @@ class Entries:
         self.table = self._own(space, n_threads)
 
     def _own(self, space: str, n_threads: int) -> Indices:
-        planes = _coordinates(self.colors, space)
-        candidates = _candidates(planes, self.K)
-        packed = np.zeros((self.K, 8), np.int32)
-        packed[:, : len(planes)] = 2 * planes[:, : self.K].T
-        packed[:, 4] = (planes[:, : self.K] ** 2).sum(axis=0)
+        solid = np.arange(self.K)
+        if self.channels == 4:
+            alpha = self.colors[:, 3].astype(np.int64)
+            solid = np.flatnonzero(alpha >= alpha.max() - SOLID)
+        planes = _coordinates(self.colors[solid], space)[:, : len(solid)]
+        candidates = _candidates(planes, len(solid))
+        packed = np.zeros((len(solid), 8), np.int32)
+        packed[:, : len(planes)] = 2 * planes.T
+        packed[:, 4] = (planes**2).sum(axis=0)
         slack = np.zeros(candidates.shape[1], np.float32)
-        scratch = np.empty((n_threads, 6 * candidates.shape[1]), np.int32)
+        team = threads.team(n_threads, self.K, SHARE_ENTRIES)
+        scratch = np.empty((team, 6 * candidates.shape[1]), np.int32)
         colors = _greys() if self.channels == 1 else _lattice()
-        table = np.empty(len(colors), np.uint8 if self.K <= 256 else np.uint16)
+        dtype = np.uint8 if self.K <= 256 else np.uint16
+        table = np.empty(len(colors), dtype)
         for start in range(0, len(colors), LATTICE_SLICE):
             stop = start + LATTICE_SLICE
             piece = colors[start:stop]
@@ -194,7 +201,7 @@ class Entries:
                 _coordinates(piece, space), candidates, packed, slack, scratch,
                 table[start:stop], threads.simd_level(),
             )  # fmt: skip
-        return table
+        return table if len(solid) == self.K else solid.astype(dtype)[table]
 
     def over_black(self) -> NDArray[np.int32]:
         """The entries' channels times 64, premultiplied and rounded as in spaces.py."""
@@ -230,7 +237,7 @@ def _diffuse(
 ) -> Indices:
     height, width, channels = pixels.shape
     edges = entries.edges()
-    limit = int(edges.max(initial=0)) // (QUIET if adaptive else ENOUGH)
+    limit = int(edges.max(initial=0)) // 2
     levels = np.empty((0, 0), np.uint8)
     if adaptive:
         levels = _levels(pixels, entries, nearest, _spacing(edges), team)
@@ -300,17 +307,17 @@ def _order(
     entries: Entries,
     nearest: Indices,
     method: str,
+    *,
     strength: int,
     team: int,
 ) -> Indices:
     height, width, channels = pixels.shape
-    team = threads.team(team, height * width, SHARE)
     level = threads.simd_level()
-    values = np.arange(256) * 64 if channels == 1 else (16320 * np.arange(SIDE) + 31) // 63
-    values = values.astype(np.int32)
+    values = np.empty(256 if channels == 1 else SIDE, np.int32)
+    values[:] = (FULL * 255 * np.arange(len(values)) + len(values) // 2 - 1) // (len(values) - 1)
     size = 256 if channels == 1 else LATTICE
     edges = entries.edges()
-    limit = int(edges.max(initial=0)) // QUIET
+    limit = int(edges.max(initial=0)) // 2
     n_mixed = LEAST_MIXED
     while n_mixed < MOST_MIXED and 64 * 4 * n_mixed < _spacing(edges):
         n_mixed *= 2
@@ -378,7 +385,7 @@ def _ranked(over_black: NDArray[np.int32]) -> tuple[NDArray[np.uint16], NDArray[
 
 
 def _opaque_colors(colors: Pixels) -> NDArray[np.uint32]:
-    """r + 256 g + 65536 b of opaque entries; what no colour has for others, and for grey."""
+    """Opaque entries as r + 256 g + 65536 b; others as what no colour is, and grey as 0."""
     if colors.shape[1] == 1:
         return np.zeros(len(colors), np.uint32)
     numbers = colors[:, :3].astype(np.uint32) @ np.array([1, 1 << 8, 1 << 16], np.uint32)

@@ -1,4 +1,4 @@
-"""Dithering once more, pixel by pixel in Python ints: the specification of kmeans_c/dithering.py."""
+"""Dithering once more, pixel by pixel in Python ints: what kmeans_c/dithering.py must do."""
 
 from math import isqrt
 
@@ -56,16 +56,19 @@ class Nearest:
         values = [clamp(v, 0, 255) for v in values]
         if len(values) > 1:
             values = [STEPS[(63 * v + 127) // 255] for v in values]
-        if len(self.palette[0]) == 4:
-            values = [*values, 255]
-        return self.of(values)
+        if len(self.palette[0]) < 4:
+            return self.of(values)
+        most = max(c[3] for c in self.palette)
+        solid = [k for k, c in enumerate(self.palette) if c[3] >= most - 8]
+        point = position([*values, 255])
+        return solid[reference.nearest(point, [self.places[k] for k in solid])]
 
 
 def floyd_steinberg(pixels, palette, strength, levels=None):
     """Indices by rows; pixels are rows of tuples, strength and levels 0..64."""
     height, width, channels = len(pixels), len(pixels[0]), len(palette[0])
     nearest = Nearest(palette)
-    limit = max(edges(palette), default=0) // (2 if levels is None else 4)
+    limit = max(edges(palette), default=0) // 2
     handed = [[[0] * channels for _ in range(width)] for _ in range(height)]
     indices = [[0] * width for _ in range(height)]
     for y in range(height):
@@ -149,7 +152,7 @@ def ordered(pixels, palette, strength, ranks):
     channels = len(palette[0])
     nearest = Nearest(palette)
     lengths = edges(palette)
-    limit = max(lengths, default=0) // 4
+    limit = max(lengths, default=0) // 2
     spacing = sum(lengths) // max(len(lengths), 1)
     n = 4
     while n < 64 and 256 * n < spacing:
@@ -164,7 +167,7 @@ def ordered(pixels, palette, strength, ranks):
             index = nearest.of(pixel)
             if channels == 4 and pixel[3] < 255:
                 if pixel[3]:
-                    index = mirrored(nearest, pixel, index, pick, n, strength)
+                    index = mirrored(nearest, pixel, index, (2 * pick + 1, n), strength)
             elif palette[index] != pixel:
                 target = [64 * pixel[0]]
                 if channels > 1:
@@ -183,14 +186,14 @@ def ordered(pixels, palette, strength, ranks):
     return indices
 
 
-def mirrored(nearest, pixel, first, pick, n, strength):
+def mirrored(nearest, pixel, first, share, strength):
     point, place = position(pixel), nearest.places[first]
     image = [clamp(2 * p - q, 0, 16383) for p, q in zip(point, place, strict=True)]
     second = reference.nearest(image, nearest.places)
     apart = [a - b for a, b in zip(nearest.places[second], place, strict=True)]
     along = sum(a * (p - q) for a, p, q in zip(apart, point, place, strict=True))
     length = sum(a * a for a in apart)
-    return second if 2 * along * strength * n > (2 * pick + 1) * length * 64 else first
+    return second if 2 * along * strength * share[1] > share[0] * length * 64 else first
 
 
 def levels(pixels, palette):
@@ -228,14 +231,12 @@ def levels(pixels, palette):
         return [[value(y, x) for x in range(blocks[1])] for y in range(blocks[0])]
 
     near = block_grid(
-        lambda y, x: any(
-            at(counts, y + v, x + u) >= 2 for v in range(-2, 3) for u in range(-2, 3)
-        )
+        lambda y, x: any(at(counts, y + v, x + u) >= 2 for v in range(-2, 3) for u in range(-2, 3))
     )
     calm = block_grid(
-        lambda y, x: sum(at(near, y + v, x + u) for v in range(-1, 2) for u in range(-1, 2))
-        * 64
-        // 9
+        lambda y, x: (
+            sum(at(near, y + v, x + u) for v in range(-1, 2) for u in range(-1, 2)) * 64 // 9
+        )
     )
 
     def between(y, x):

@@ -64,8 +64,9 @@ def smooth(rng, height, width, channels):
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
 @pytest.mark.parametrize("method", DITHERS[1:])
-@pytest.mark.parametrize(("K", "strength"), [(1, 64), (2, 64), (5, 40), (30, 64), (300, 64)])
-def test_is_the_reference(rng, simd, method, channels, K, strength):
+@pytest.mark.parametrize("K", [1, 2, 5, 30, 300])
+def test_is_the_reference(rng, simd, method, channels, K):
+    strength = 40 if K == 5 else 64
     if channels == 1 and K > 256:
         pytest.skip("there are 256 greys")
     palette = distinct(rng, K, channels)
@@ -101,14 +102,15 @@ def test_any_image_is_the_reference(pixels, palette, method, strength, channels)
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
-@pytest.mark.parametrize("method", DITHERS)
-def test_same_for_any_threads_and_level(rng, simd, n_threads, method, channels, monkeypatch):
+def test_same_for_any_threads_and_level(rng, simd, n_threads, channels, monkeypatch):
     palette = distinct(rng, 40, channels)
     pixels = smooth(rng, 150, 300, channels)
     monkeypatch.setattr(dithering, "SHARE", 1 << 10)
-    indices = dither(pixels, palette, method, n_threads=n_threads)
+    monkeypatch.setattr(dithering, "SHARE_ENTRIES", 1)
+    indices = [dither(pixels, palette, method, n_threads=n_threads) for method in DITHERS]
     monkeypatch.setenv("KMEANS_C_SIMD", "baseline")
-    assert (indices == dither(pixels, palette, method, n_threads=1)).all()
+    for found, method in zip(indices, DITHERS, strict=True):
+        assert (found == dither(pixels, palette, method, n_threads=1)).all(), method
 
 
 @pytest.mark.parametrize("channels", [1, 3, 4])
@@ -145,7 +147,7 @@ def test_strength_nothing_is_no_dithering(rng, method):
     assert (dither(pixels, palette, "none") == plain).all()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.data())
 def test_mean_colour_is_kept(data):
     """Relation 22. Any colour that two entries mix, in a flat area of 64x64.
@@ -265,7 +267,9 @@ def test_lattice_owners(rng, simd, K):
     palette = distinct(rng, K, 3)
     entries = dithering.Entries(palette, "srgb", 2)
     assert (entries.table == PaletteMap(palette).map(dithering._lattice())).all()
-    keys = [color_reference.z_order((r >> 2, g >> 2, b >> 2)) for r, g, b in ((0, 4, 255), (9, 0, 80))]
+    keys = [
+        color_reference.z_order((r >> 2, g >> 2, b >> 2)) for r, g, b in ((0, 4, 255), (9, 0, 80))
+    ]
     assert [tuple(c >> 2) for c in dithering._lattice()[keys].astype(int)] == [
         (0, 1, 63), (2, 0, 20),
     ]  # fmt: skip
@@ -318,8 +322,8 @@ def test_blue_noise_has_little_energy_below(level):
     frequency = np.fft.fftfreq(64) * 64
     radius = np.hypot(frequency[:, np.newaxis], frequency)
     principal = 64 * np.sqrt(min(level, 4096 - level) / 4096)
-    low = energy[(radius > 0) & (radius < principal / 2)].mean()
-    assert low < 0.2 * energy[radius > 0].mean()
+    low = energy[(radius > 0) & (radius < principal / 3)].mean()
+    assert low < 0.25 * energy[radius > 0].mean()
 
 
 def test_the_script_makes_the_same_mask():
