@@ -75,9 +75,10 @@ FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later o
 SHARE = 1 << 18  # pixels that are worth a thread: at least a millisecond of each loop
 SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
 
-# Entries of a mixture: as many as make steps between two entries no wider than the lattice's, so
-# that neither shows; more bring in entries farther away (bench_dither.py).
-LEAST_MIXED, MOST_MIXED = 4, 64
+# Entries of a mixture: as many as make steps of 8 levels, twice the lattice's, between two entries
+# that lie as far apart as the tree's mean edge. More show no more, but bring in entries farther
+# away: of 4, 8 and 16 on photos, 4 is best at K=256 and 8 at K=16 (bench_dither.py).
+LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 64, 8
 
 # What an opaque pixel may become once an error has changed it: an entry that is hardly less opaque
 # than the most opaque one, lest opaque areas get holes.
@@ -319,7 +320,7 @@ def _order(
     edges = entries.edges()
     limit = int(edges.max(initial=0)) // 2
     n_mixed = LEAST_MIXED
-    while n_mixed < MOST_MIXED and 64 * 4 * n_mixed < _spacing(edges):
+    while n_mixed < MOST_MIXED and 64 * MIXED_STEP * n_mixed < _spacing(edges):
         n_mixed *= 2
     pattern = _pattern(method, n_mixed)
     mixtures = np.empty((size, n_mixed), nearest.dtype)

@@ -84,14 +84,14 @@ cdef km_body_void run_body(
     cdef int32_t error[4]
     cdef int32_t label, weight, some, own, limit = search.limit
     cdef uint32_t place
-    cdef Py_ssize_t x = first, i
+    cdef Py_ssize_t x = first, _i
     cdef const uint8_t* p
     cdef int d, colors = C if C < 4 else 3
     for d in range(C):
         right[d] = carry[d]
         behind[d] = carry[4 + d]
         under[d] = carry[8 + d]
-    for i in range(n):
+    for _i in range(n):
         p = row + C * x
         label = out[x]
         weight = 64

@@ -6,7 +6,7 @@ kmeans_c/dithering.py states the arithmetic.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t
 
 from kmeans_c._kernels.lattice cimport alone_at, alone_fn
 from kmeans_c._kernels.spaces cimport rgba_point
@@ -15,6 +15,7 @@ cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
     ctypedef void km_v3_void "KM_V3_VOID"
     ctypedef void km_v4_void "KM_V4_VOID"
+    uint64_t km_load64(const uint8_t* at) noexcept
 
 ctypedef fused index_t:
     uint8_t
@@ -229,6 +230,15 @@ cdef int32_t translucent(Search* search, const uint8_t* p, int32_t first,
     return first
 
 
+cdef inline bint any_of(const uint8_t* skipped) noexcept nogil:
+    """Whether any of PERIOD pixels was skipped."""
+    cdef uint64_t some = 0
+    cdef int i
+    for i in range(0, 64, 8):
+        some |= km_load64(skipped + i)
+    return some != 0
+
+
 cdef km_body_void row_body(int C, bint again, Search* search, const index_t* mixtures,
                            const uint8_t* row, const index_t* nearest, const uint8_t* pattern,
                            Py_ssize_t width, index_t* out, uint8_t* skipped,
@@ -243,6 +253,8 @@ cdef km_body_void row_body(int C, bint again, Search* search, const index_t* mix
     cdef int i, n
     for start in range(0, width, 64):   # PERIOD
         n = <int> min(width - start, <Py_ssize_t> PERIOD)
+        if again and n == PERIOD and not any_of(skipped + start):
+            continue
         p = row + C * start
         if C > 1:
             search.places(p, C, pattern + 64, n, places)
