@@ -132,9 +132,10 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
 
 # ---- levels
 
-cdef void weigh_row(int C, const uint8_t* row, const index_t* nearest, const uint8_t* palette,
-                    const int32_t* calm, const uint8_t* of_contrast, const uint8_t* of_error,
-                    Py_ssize_t W, uint8_t* levels) noexcept nogil:
+cdef km_body_void weigh_row(int C, const uint8_t* row, const index_t* nearest,
+                            const uint8_t* palette, const int32_t* calm,
+                            const uint8_t* of_contrast, const uint8_t* of_error, Py_ssize_t W,
+                            uint8_t* levels) noexcept nogil:
     """Turn a row's contrasts into levels.
 
     calm holds 16 times the blocks' levels at this height, one block more at either side.
@@ -143,18 +144,17 @@ cdef void weigh_row(int C, const uint8_t* row, const index_t* nearest, const uin
     cdef int32_t base, left, right
     cdef uint8_t error
     cdef const uint8_t* entry
-    cdef int d, j
-    for x in range(W):
-        error = 0
-        entry = palette + C * <Py_ssize_t> nearest[x]
-        for d in range(C):
-            error = larger(error, apart(row[C * x + d], entry[d]))
-        block = (x + 4) >> 3    # between the middles of this block and the next in calm
+    cdef int d
+    for block in range((W + 4 + EDGE - 1) // EDGE):     # from the middle of one to the next
         left = calm[block]
-        right = calm[block + 1]
-        j = 2 * <int> ((x + 4) & 7) + 1
-        base = (left * (16 - j) + right * j) >> 8
-        levels[x] = <uint8_t> ((base * of_contrast[levels[x]] * of_error[error]) >> 12)
+        right = calm[block + 1] - left
+        for x in range(max(EDGE * block - 4, 0), min(EDGE * block + 4, W)):
+            error = 0
+            entry = palette + C * <Py_ssize_t> nearest[x]
+            for d in range(C):
+                error = larger(error, apart(row[C * x + d], entry[d]))
+            base = (16 * left + right * <int32_t> (2 * (x + 4 - EDGE * block) + 1)) >> 8
+            levels[x] = <uint8_t> ((base * of_contrast[levels[x]] * of_error[error]) >> 12)
 
 
 def weigh(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)

@@ -82,7 +82,12 @@ cdef km_body_void run_body(
     cdef int32_t under[4]
     cdef int32_t value[4]
     cdef int32_t error[4]
-    cdef int32_t label, weight, some, own, limit = search.limit
+    cdef int32_t label, weight, some, own
+    # Bytes are written, which could be anything for all that the compiler knows: read these once.
+    cdef int32_t limit = search.limit, strength = search.strength
+    cdef const uint32_t* places = search.places
+    cdef const int32_t* shares = search.shares
+    cdef Py_ssize_t K = search.K
     cdef uint32_t place
     cdef Py_ssize_t x = first, _i
     cdef const uint8_t* p
@@ -112,7 +117,7 @@ cdef km_body_void run_body(
                 place = 0
                 for d in range(colors):
                     value[d] += 65536 * <int32_t> p[d]
-                    place |= search.places[768 * d + OFFSET + ((value[d] + 32768) >> 16)]
+                    place |= places[768 * d + OFFSET + ((value[d] + 32768) >> 16)]
                 label = table[place]
                 for d in range(colors):
                     own = 64 * <int32_t> p[d]
@@ -122,7 +127,7 @@ cdef km_body_void run_body(
                 for d in range(colors):
                     value[d] = 64 * <int32_t> p[d]
             for d in range(colors):
-                error[d] = value[d] * search.strength - search.shares[search.K * d + label]
+                error[d] = value[d] * strength - shares[K * d + label]
             if C == 4:      # opaque stays opaque: alpha takes no error and hands none on
                 error[3] = 0
         out[x] = <index_t> label

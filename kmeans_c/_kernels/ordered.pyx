@@ -29,7 +29,8 @@ cdef enum:
     CHUNK = 512         # lattice colours that one thread takes at a time
 
 ctypedef void (*sort_fn)(int32_t*, int) noexcept nogil
-ctypedef void (*places_fn)(const uint8_t*, int, const uint8_t*, int, int32_t*) noexcept nogil
+ctypedef void (*places_fn)(const uint8_t*, int, const uint8_t*, int, int32_t*,
+                           uint32_t*) noexcept nogil
 
 
 # ---- mixtures
@@ -162,38 +163,44 @@ def mix_wanted(const uint8_t[::1] wanted not None,      # IN (lattice,)
 # ---- pixels
 
 cdef km_body_void places_body(const uint8_t* p, int C, const uint8_t* add, int n,
-                              int32_t* places) noexcept nogil:
-    """Number the lattice colours of n <= PERIOD pixels: c 31/255, with 8 bits after the point."""
+                              int32_t* places, uint32_t* colors) noexcept nogil:
+    """Number the lattice colours, c 63/255 with 8 bits after the point, of n <= PERIOD pixels; and
+    the pixels' own.
+    """
     cdef int32_t red, green, blue
     cdef Py_ssize_t i
     for i in range(n):
-        red = ((16191 * <int32_t> p[C * i] + 64) >> 8) + add[i]
-        green = ((16191 * <int32_t> p[C * i + 1] + 64) >> 8) + add[64 + i]
-        blue = ((16191 * <int32_t> p[C * i + 2] + 64) >> 8) + add[128 + i]
+        red = p[C * i]
+        green = p[C * i + 1]
+        blue = p[C * i + 2]
+        colors[i] = red | green << 8 | blue << 16
+        red = ((16191 * red + 64) >> 8) + add[i]
+        green = ((16191 * green + 64) >> 8) + add[64 + i]
+        blue = ((16191 * blue + 64) >> 8) + add[128 + i]
         places[i] = red >> 8 << 12 | green >> 8 << 6 | blue >> 8
 
 
-cdef km_body_void places_any(const uint8_t* p, int C, const uint8_t* add, int n,
-                             int32_t* places) noexcept nogil:
+cdef km_body_void places_any(const uint8_t* p, int C, const uint8_t* add, int n, int32_t* places,
+                             uint32_t* colors) noexcept nogil:
     if C == 3:
-        places_body(p, 3, add, n, places)
+        places_body(p, 3, add, n, places, colors)
     else:
-        places_body(p, 4, add, n, places)
+        places_body(p, 4, add, n, places, colors)
 
 
-cdef void places_base(const uint8_t* a, int b, const uint8_t* c, int d,
-                      int32_t* e) noexcept nogil:
-    places_any(a, b, c, d, e)
+cdef void places_base(const uint8_t* a, int b, const uint8_t* c, int d, int32_t* e,
+                      uint32_t* f) noexcept nogil:
+    places_any(a, b, c, d, e, f)
 
 
-cdef km_v3_void places_v3(const uint8_t* a, int b, const uint8_t* c, int d,
-                          int32_t* e) noexcept nogil:
-    places_any(a, b, c, d, e)
+cdef km_v3_void places_v3(const uint8_t* a, int b, const uint8_t* c, int d, int32_t* e,
+                          uint32_t* f) noexcept nogil:
+    places_any(a, b, c, d, e, f)
 
 
-cdef km_v4_void places_v4(const uint8_t* a, int b, const uint8_t* c, int d,
-                          int32_t* e) noexcept nogil:
-    places_any(a, b, c, d, e)
+cdef km_v4_void places_v4(const uint8_t* a, int b, const uint8_t* c, int d, int32_t* e,
+                          uint32_t* f) noexcept nogil:
+    places_any(a, b, c, d, e, f)
 
 
 cdef struct Search:
@@ -245,10 +252,13 @@ cdef km_body_void row_body(int C, bint again, Search* search, const index_t* mix
                            uint8_t* wanted, uint8_t* missed) noexcept nogil:
     """Dither a row, or `again` only the pixels that were skipped."""
     cdef int32_t places[PERIOD]
-    cdef Py_ssize_t start, place
+    cdef uint32_t colors[PERIOD]
+    cdef Py_ssize_t start, place, n_mixed = search.n_mixed
+    # Bytes are written, which could be anything for all that the compiler knows: read these once.
+    cdef const uint8_t* known = search.known
+    cdef const uint32_t* entries = search.colors
     cdef const uint8_t* p
     cdef index_t own, mixed
-    cdef uint32_t color
     cdef uint8_t some = 0
     cdef int i, n
     for start in range(0, width, 64):   # PERIOD
@@ -257,7 +267,7 @@ cdef km_body_void row_body(int C, bint again, Search* search, const index_t* mix
             continue
         p = row + C * start
         if C > 1:
-            search.places(p, C, pattern + 64, n, places)
+            search.places(p, C, pattern + 64, n, places, colors)
         for i in range(n):
             if again and not skipped[start + i]:
                 continue
@@ -268,18 +278,17 @@ cdef km_body_void row_body(int C, bint again, Search* search, const index_t* mix
                     own = <index_t> translucent(search, p + 4 * i, own, pattern[i])
                 out[start + i] = own
                 continue
-            if not search.known[place]:
+            if not known[place]:
                 wanted[place] = 1
                 skipped[start + i] = 1
                 some = 1
                 continue
-            mixed = mixtures[search.n_mixed * place + pattern[i]]
+            mixed = mixtures[n_mixed * place + pattern[i]]
             if C == 1:
                 out[start + i] = mixed
             else:
                 # What is in the palette stays, also between the lattice's colours.
-                color = (p[C * i] | <uint32_t> p[C * i + 1] << 8 | <uint32_t> p[C * i + 2] << 16)
-                out[start + i] = own if color == search.colors[own] else mixed
+                out[start + i] = own if colors[i] == entries[own] else mixed
             if again:
                 skipped[start + i] = 0
     missed[0] = some
