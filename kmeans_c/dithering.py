@@ -84,12 +84,13 @@ LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 64, 8
 # than the most opaque one, lest opaque areas get holes.
 SOLID = 8
 
-# The tree of a larger palette would take longer than its image; evenly taken entries tell as much.
+# The tree of a larger palette would take longer than many an image: evenly taken entries stand for
+# it, and their edges are no shorter.
 TREE_ENTRIES = 1024
 
 # In the mean edge of the palette's tree. Measured on photos and graphics by the error after
-# blurring and by SSIM (benchmarks/bench_dither.py): the dead zone improves both, the width of an
-# edge costs of the first what it brings of the second below 2 and does nothing beyond 4.
+# blurring and by SSIM (benchmarks/bench_dither.py): the dead zone improves SSIM at no cost; edges
+# from half or the whole of it on took more of the first than they brought of the second.
 DEAD_ZONE = 8  # where the nearest entry is within the 8th of it, an error is taken in part;
 DEAD_MOST = 8 * 64  # where few entries lie far apart, only within 8 levels
 EDGE_FROM, EDGE_TO = 2, 4  # contrast from which less, and from which nothing is taken
