@@ -1,21 +1,24 @@
 """Reading images: whatever a file, a Pillow image or an array holds becomes plain 8-bit pixels."""
 
-import importlib
+import contextlib
 import io
 import os
-import re
-from dataclasses import dataclass
-from typing import BinaryIO, TypeAlias, cast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from kmeans_c.checks import check_int
+from kmeans_c import gif_file, modes, png_file
+from kmeans_c.checks import check_choice, check_int
+from kmeans_c.color_management import Conversion, meaning
+from kmeans_c.decoders import check_size, format_of, naming, opened
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
-
-Pixels: TypeAlias = NDArray[np.uint8]
+from kmeans_c.metadata import Metadata, read_metadata
+from kmeans_c.modes import Pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
@@ -23,21 +26,12 @@ MAX_PIXELS = 1024**3 // 4 // 3
 # A TIFF costs 0.1 ms a page to count; that a hostile one has more pages than this is all one needs.
 MAX_FRAMES_COUNTED = 1000
 
-# How a file of each format starts, and what decodes it: Pillow's plugin and its factory.
-_DECODERS = (
-    (rb"\xff\xd8\xff", "Jpeg", "jpeg_factory"),
-    (rb"\x89PNG\r\n\x1a\n", "Png", "PngImageFile"),
-    (rb"RIFF....WEBP", "WebP", "WebPImageFile"),
-    (rb"GIF8[79]a", "Gif", "GifImageFile"),
-    (rb"BM", "Bmp", "BmpImageFile"),
-    (rb"II[*+]\0|MM\0[*+]", "Tiff", "TiffImageFile"),
-    (rb"P[1-6]\s", "Ppm", "PpmImageFile"),
-)
-
 OPAQUE = 255
 
+ICC = ("convert", "keep")
+
 _ORIENTATION = 0x0112  # the EXIF tag
-_BITS_PER_SAMPLE = 258  # the TIFF tag
+_SIDEWAYS = (5, 6, 7, 8)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,23 +47,34 @@ class Picture:
     format : str
         "png", "jpeg", "webp", "gif", "bmp", "tiff" or "ppm": by its contents, not by its name.
     frames : int
-        How many frames or pages the file has (1000: that many or more). `pixels` is the first.
+        How many frames or pages the file has (1000: that many or more). `pixels` is the first, or
+        what an animated PNG shows where it cannot move. `frames.read_frames` reads them all.
     n_bytes : int
         Size of the file.
+    metadata : Metadata
+        What the file says beside its pixels. With a profile in `metadata.icc` the pixels are not
+        sRGB but of that profile, which happens only if it was to be kept.
+    notes : tuple of str
+        What the file says of its colours and could not be followed.
     """
 
     pixels: Pixels
     format: str
     frames: int
     n_bytes: int
+    metadata: Metadata = field(default_factory=Metadata)
+    notes: tuple[str, ...] = ()
 
 
-def read_image(source: FilePath | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> Picture:
+def read_image(
+    source: FilePath | BinaryIO, *, max_pixels: int = MAX_PIXELS, icc: str = "convert"
+) -> Picture:
     """Read an image file: PNG, JPEG, WebP, GIF, BMP, TIFF or PPM.
 
-    The EXIF orientation is applied and an embedded ICC profile converted to sRGB (relative
-    colorimetric; a profile that is damaged, or for another kind of pixels, is ignored, and so is
-    damaged EXIF data). 16-bit grey is scaled to 8 bits. Of several frames the first is read.
+    The orientation of EXIF, or else of XMP, is applied. Colours become sRGB: by an embedded ICC
+    profile, or by what a PNG says instead (`color_management` says how). Damaged profiles and
+    damaged EXIF data are ignored. `modes` says what becomes of each kind of pixels. Of several
+    frames the first is read.
 
     Parameters
     ----------
@@ -79,6 +84,9 @@ def read_image(source: FilePath | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> 
     max_pixels : int
         More pixels than this are refused before they are decoded. WebP and TIFF also keep to twice
         ``PIL.Image.MAX_IMAGE_PIXELS``, which is Pillow's own limit.
+    icc : {"convert", "keep"}
+        "keep": RGB pixels with a usable profile stay as they are, and the profile is in
+        ``metadata.icc``. All others are converted: no other profile fits a palette.
 
     Returns
     -------
@@ -91,13 +99,30 @@ def read_image(source: FilePath | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> 
         cut short, more than `max_pixels`, or of a kind that has no 8-bit meaning (floating point,
         32-bit integers). The message names the file.
     TypeError, ValueError
-        If `source` is neither a path nor a binary file object, or `max_pixels` is no integer of
-        at least 1.
+        If `source` is neither a path nor a binary file object, `max_pixels` is no integer of at
+        least 1, or `icc` neither word.
     """
     check_int("max_pixels", max_pixels, 1)
+    check_choice("icc", icc, ICC)
+    with open_source(source) as (file, name), naming(name):
+        return _decode(file, max_pixels, keep=icc == "keep")
+
+
+@contextlib.contextmanager
+def open_source(source: FilePath | BinaryIO) -> Iterator[tuple[BinaryIO, str]]:
+    """Open what the public functions accept as an image file, and name it.
+
+    Yields
+    ------
+    file : binary file object
+        Which can seek, at its start.
+    name : str
+        For messages.
+    """
     if isinstance(source, str | os.PathLike):
         with safe_open(source) as file:
-            return _read(file, os.fspath(source), max_pixels)
+            yield file, os.fspath(source)
+        return
     if not hasattr(source, "read"):
         kind = type(source).__name__
         raise TypeError(f"image: expected a path or a binary file object, got {kind}")
@@ -107,7 +132,7 @@ def read_image(source: FilePath | BinaryIO, *, max_pixels: int = MAX_PIXELS) -> 
     if not isinstance(data, bytes):
         raise TypeError(f"image: expected a binary file object, got one of {type(data).__name__}")
     name = getattr(source, "name", None)
-    return _read(io.BytesIO(data), name if isinstance(name, str) else "image", max_pixels)
+    yield io.BytesIO(data), name if isinstance(name, str) else "image"
 
 
 def as_pixels(image: object) -> Pixels:
@@ -138,7 +163,7 @@ def as_pixels(image: object) -> Pixels:
     """
     if isinstance(image, Image.Image):
         image.load()
-        pixels = _decoded(image, None)
+        pixels = modes.eight_bit(image, Conversion(meaning(None)))
     elif isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).pixels
     elif isinstance(image, np.ma.MaskedArray):
@@ -172,156 +197,39 @@ def count_colors(pixels: Pixels) -> int:
     return len(Histogram(channels).add(pixels, n_threads=1))
 
 
-def _read(file: BinaryIO, name: str, max_pixels: int) -> Picture:
-    try:
-        return _decode(file, max_pixels)
-    except MemoryError:
-        raise
-    except Exception as error:
-        # Decoders raise OSError, SyntaxError, ValueError, struct.error and more. To the caller all
-        # of them say one thing: there is something wrong with this file.
-        if isinstance(error, OSError) and error.strerror:
-            raise OSError(error.errno, error.strerror, name) from error
-        reason = str(error).removeprefix("image: ") or type(error).__name__
-        if isinstance(error, SyntaxError):  # Pillow's word for a header that makes no sense
-            reason = f"not a valid image: {reason}"
-        raise OSError(f"{name}: {reason}") from error
-
-
-def _decode(file: BinaryIO, max_pixels: int) -> Picture:
-    image = _opened(file)
-    n_pixels = image.width * image.height
-    if n_pixels > max_pixels:
-        raise OSError(f"image has {n_pixels} pixels, limit is {max_pixels} (max_pixels)")
-    _scale_colour_key(image)
-    image.load()
-    pixels = _upright(_decoded(image, image.info.get("icc_profile")), _orientation(image))
-    kind = str(image.format).lower()
+def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
+    n_bytes = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    kind = format_of(file)
+    chunks: dict[bytes, bytes] = {}
+    animated = None
+    if kind == "png":
+        chunks = png_file.color_chunks(file)
+        animated = png_file.count_frames(file)
+    image = opened(file if animated is None else png_file.still(file))
+    check_size(image.width, image.height, max_pixels)
+    conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
+    orientation = load(image)
+    pixels = _tidy(upright(modes.eight_bit(image, conversion), orientation))
+    if kind == "gif":
+        frames = gif_file.count_images(file, MAX_FRAMES_COUNTED)
+    else:
+        frames = _count_frames(image) if animated is None else max(animated, 1)
     return Picture(
-        _tidy(pixels), "jpeg" if kind == "mpo" else kind, _count_frames(image), file.seek(0, 2)
+        pixels,
+        kind,
+        frames,
+        n_bytes,
+        read_metadata(image, conversion.kept, sideways=orientation in _SIDEWAYS),
+        () if conversion.meaning.note is None else (conversion.meaning.note,),
     )
 
 
-def _opened(file: BinaryIO) -> ImageFile.ImageFile:
-    """Hand the file to the one decoder that its first bytes name: the list is the allow-list.
-
-    `PIL.Image.open` would also compare the size with the host program's
-    `PIL.Image.MAX_IMAGE_PIXELS`, and warn or fail by it: here `max_pixels` alone is the limit.
-    """
-    start = file.read(16)
-    file.seek(0)
-    for pattern, plugin, factory in _DECODERS:
-        if re.match(pattern, start, re.DOTALL):
-            decoder = getattr(importlib.import_module(f"PIL.{plugin}ImagePlugin"), factory)
-            return cast("ImageFile.ImageFile", decoder(file, ""))
-    raise OSError("not a supported image (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM)")
-
-
-def _scale_colour_key(image: ImageFile.ImageFile) -> None:
-    """Bring the transparent colour of a PNG to the range of its pixels, which Pillow does not."""
-    key = image.info.get("transparency")
-    if key is None or image.format != "PNG" or not image.tile:
-        return
-    raw_mode = image.tile[0].args
-    if raw_mode == "L;2":
-        image.info["transparency"] = key * 85
-    elif raw_mode == "L;4":
-        image.info["transparency"] = key * 17
-    elif raw_mode == "RGB;16B":
-        image.info["transparency"] = tuple(value >> 8 for value in key)
-
-
-def _decoded(image: Image.Image, profile: bytes | None) -> Pixels:
-    """Turn a loaded image of any mode into (H, W), (H, W, 3) or (H, W, 4)."""
-    colour, alpha = _split(image)
-    if profile or colour.mode == "LAB":
-        colour = _in_srgb(colour, profile or b"")
-    if alpha is None:
-        return np.asarray(colour.convert("RGB") if colour.mode == "CMYK" else colour)
-    pixels = np.dstack((np.asarray(colour.convert("RGB")), alpha))
-    pixels[alpha == 0] = 0
-    return pixels
-
-
-def _split(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
-    """Give the colours as an L, RGB, CMYK or LAB image, and the alpha if there is one."""
-    mode = image.mode
-    if mode.startswith("I;16") or (mode == "I" and image.format == "PPM"):
-        wide = np.asarray(image)
-        key = image.info.get("transparency")
-        alpha = None if key is None else np.where(wide == key, 0, 255).astype(np.uint8)
-        return Image.fromarray(_eight_bits(wide, _white_level(image))), alpha
-    if mode in ("I", "F"):
-        raise ValueError(
-            f"image: expected 8- or 16-bit pixels, got mode {mode}, which has no range"
-        )
-    grey = mode in ("1", "L", "LA", "La")
-    if image.has_transparency_data:
-        layered = image.convert("LA" if grey else "RGBA")
-        return layered.convert("L" if grey else "RGB"), np.asarray(layered.getchannel("A"))
-    target = "L" if grey else mode if mode in ("CMYK", "LAB") else "RGB"
-    return image if mode == target else image.convert(target), None
-
-
-def _white_level(image: Image.Image) -> int:
-    """Say which value means white: 12-bit TIFFs come in 16-bit pixels without being scaled."""
-    bits = getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE)
-    return 4095 if bits == (12,) else 65535
-
-
-def _eight_bits(wide: NDArray[np.generic], white: int) -> Pixels:
-    scaled = (wide.astype(np.uint32) * 255 + white // 2) // white
-    return scaled.astype(np.uint8)
-
-
-def _in_srgb(image: Image.Image, profile: bytes) -> Image.Image:
-    """Convert an L, RGB or CMYK image from its profile, a LAB image by definition, to sRGB.
-
-    An image whose profile can't be used comes back as it is.
-    """
-    from PIL import ImageCms  # noqa: PLC0415 - 2 ms, and most images need none of it
-
-    def converted(image: Image.Image) -> Image.Image:
-        return cast("Image.Image", ImageCms.applyTransform(image, transform))
-
-    lab = image.mode == "LAB"
-    flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-    if image.mode == "L":
-        # The tables that speed a transform up are 9 levels off in the shadows of linear grey, and
-        # they are not needed: 256 samples say everything about grey.
-        flags |= ImageCms.Flags.NOOPTIMIZE
-    try:
-        transform = ImageCms.buildTransform(
-            ImageCms.createProfile("LAB") if lab else ImageCms.ImageCmsProfile(io.BytesIO(profile)),
-            ImageCms.createProfile("sRGB"),
-            image.mode,
-            "RGB",
-            ImageCms.Intent.RELATIVE_COLORIMETRIC,
-            flags=flags,
-        )
-    except (ImageCms.PyCMSError, OSError, TypeError, ValueError):
-        return image
-    if image.mode in ("LAB", "CMYK"):
-        return converted(image)
-    # Most profiles are sRGB's own, in many spellings. Where no sample moves by more than one level,
-    # which is rounding, the pixels stay exactly as they are.
-    samples = _grey_samples() if image.mode == "L" else _rgb_samples()
-    moved = np.asarray(converted(samples))
-    if np.abs(moved - np.asarray(samples.convert("RGB")).astype(np.int16)).max() <= 1:
-        return image
-    if image.mode == "L":
-        return Image.fromarray(moved[0, :, 1][np.asarray(image)])
-    return converted(image)
-
-
-def _grey_samples() -> Image.Image:
-    return Image.fromarray(np.arange(256, dtype=np.uint8)[np.newaxis])
-
-
-def _rgb_samples() -> Image.Image:
-    levels = np.linspace(0, 255, 9).astype(np.uint8)
-    lattice = np.stack(np.meshgrid(levels, levels, levels), axis=-1)
-    return Image.fromarray(lattice.reshape(1, -1, 3))
+def load(image: ImageFile.ImageFile) -> object:
+    """Decode an opened image, and give its orientation, which may be of no sense."""
+    modes.scale_colour_key(image)
+    image.load()
+    return _orientation(image)
 
 
 def _orientation(image: Image.Image) -> object:
@@ -333,8 +241,9 @@ def _orientation(image: Image.Image) -> object:
         return None
 
 
-def _upright(pixels: Pixels, orientation: object) -> Pixels:
-    if orientation in (5, 6, 7, 8):
+def upright(pixels: Pixels, orientation: object) -> Pixels:
+    """Turn an image as its orientation, 1 to 8, asks for."""
+    if orientation in _SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

@@ -75,14 +75,14 @@ class TestGoodFiles:
     def test_file_may_vanish_after_it_is_opened(self, tmp_path, monkeypatch):
         path = tmp_path / "a.bmp"
         path.write_bytes(GOOD["bmp"])
-        opened = images._opened
+        opened = images.opened
 
         def vanish(file):
             path.unlink()
             path.write_bytes(b"")
             return opened(file)
 
-        monkeypatch.setattr(images, "_opened", vanish)
+        monkeypatch.setattr(images, "opened", vanish)
         assert np.array_equal(read_image(path).pixels, hostile.photo())
 
 
@@ -421,7 +421,7 @@ class TestDamage:
         def fail(file):
             raise error
 
-        monkeypatch.setattr(images, "_opened", fail)
+        monkeypatch.setattr(images, "opened", fail)
         with pytest.raises(OSError, match=r"^image: .*broken$") as caught:
             read(GOOD["png"])
         assert caught.value.__cause__ is error
@@ -431,7 +431,7 @@ class TestDamage:
         def fail(file):
             raise error
 
-        monkeypatch.setattr(images, "_opened", fail)
+        monkeypatch.setattr(images, "opened", fail)
         with pytest.raises(error):
             read(GOOD["png"])
 
@@ -439,7 +439,7 @@ class TestDamage:
         def fail(file):
             raise OSError(5, "Input/output error")
 
-        monkeypatch.setattr(images, "_opened", fail)
+        monkeypatch.setattr(images, "opened", fail)
         with pytest.raises(OSError, match="Input/output error") as caught:
             read(GOOD["png"])
         assert (caught.value.errno, caught.value.filename) == (5, "image")

@@ -1,0 +1,239 @@
+"""PNG as a container: its chunks, and the frames of an animated one (PNG, third edition).
+
+Pillow decodes and encodes the pixels of single images; how they lie in the file stands here. Pillow
+does compose the frames of an APNG, but blends palette indices and drops alpha on the way.
+"""
+
+import io
+import struct
+import zlib
+from collections.abc import Iterator
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+NONE, BACKGROUND, PREVIOUS = range(3)  # what becomes of a frame's region after it was shown
+SOURCE, OVER = range(2)  # how a frame is put onto the canvas
+
+# The chunks that say what the numbers of the pixels mean; none is large.
+_COLOR = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
+_LARGEST_COLOR = 32
+
+_ANIMATION = (b"acTL", b"fcTL", b"fdAT")
+_NEEDED = (b"PLTE", b"tRNS")  # by every frame
+
+
+class Control(NamedTuple):
+    """One fcTL: a frame's region, duration and way onto the canvas, and where its data lie."""
+
+    width: int
+    height: int
+    left: int
+    top: int
+    duration: Fraction
+    dispose: int
+    blend: int
+    data: list[tuple[int, int]]
+
+
+class Apng(NamedTuple):
+    """What the chunks of an animated PNG say.
+
+    Attributes
+    ----------
+    width, height : int
+        Of the canvas.
+    plays : int
+        How many times it is played; 0: for ever.
+    frames : list of Control
+    default : list of (int, int)
+        Where the data of the image lie that is shown where nothing can move, if that is no frame.
+    header : bytes
+        IHDR's, after width and height.
+    shared : bytes
+        Whole chunks that every frame needs.
+    """
+
+    width: int
+    height: int
+    plays: int
+    frames: list[Control]
+    default: list[tuple[int, int]]
+    header: bytes
+    shared: bytes
+
+
+def chunk(name: bytes, contents: bytes) -> bytes:
+    """Write one chunk."""
+    checksum = zlib.crc32(contents, zlib.crc32(name))
+    return struct.pack(">I", len(contents)) + name + contents + struct.pack(">I", checksum)
+
+
+def color_chunks(file: BinaryIO) -> dict[bytes, bytes]:
+    """Give the contents of cICP, sRGB, gAMA and cHRM, as far as they stand where they must.
+
+    The file is left at its start, as by the other functions here.
+    """
+    found = {}
+    for name, at, length in _before_data(file):
+        if name in _COLOR and length <= _LARGEST_COLOR:
+            found.setdefault(name, _contents(file, at, length))
+    file.seek(0)
+    return found
+
+
+def count_frames(file: BinaryIO) -> int | None:
+    """Count the frames of an animated PNG; None if it has no acTL."""
+    animated = any(name == b"acTL" for name, _, _ in _before_data(file))
+    n = sum(name == b"fcTL" for name, _, _ in _chunks(file)) if animated else None
+    file.seek(0)
+    return n
+
+
+def still(file: BinaryIO) -> BinaryIO:
+    """Give an animated PNG as the PNG that it is without its animation."""
+    parts = [SIGNATURE]
+    for name, at, length in _chunks(file):
+        if name not in _ANIMATION:
+            file.seek(at - 8)
+            parts.append(file.read(length + 12))
+    file.seek(0)
+    return io.BytesIO(b"".join(parts))
+
+
+def read_apng(file: BinaryIO, max_frames: int) -> Apng | None:
+    """Read what the chunks say; None if this is a still image.
+
+    Raises
+    ------
+    SyntaxError
+        If the animation is damaged: frames missing, out of order or outside of the canvas.
+    OSError
+        If there are more frames than `max_frames`.
+    """
+    header, control, shared = b"", b"", []
+    default: list[tuple[int, int]] = []
+    frames: list[Control] = []
+    expected = 0
+    seen_data = False
+    for name, at, length in _chunks(file):
+        if name == b"IHDR":
+            header = _contents(file, at, min(length, 13))
+        elif name == b"acTL" and not seen_data:
+            if control or length != 8:  # twice is never: it is then a still image
+                return None
+            control = _contents(file, at, 8)
+        elif name in _NEEDED and not seen_data:
+            file.seek(at - 8)
+            shared.append(file.read(length + 12))
+        elif name == b"IDAT":
+            seen_data = True
+            (frames[0].data if frames else default).append((at, length))
+        elif name in (b"fcTL", b"fdAT") and control:
+            if length < 4 or _contents(file, at, 4) != struct.pack(">I", expected):
+                raise SyntaxError("frames of the animation are missing or out of order")
+            expected += 1
+            if name == b"fcTL":
+                if len(frames) == max_frames:
+                    raise OSError(f"animation has more than {max_frames} frames")
+                frames.append(_control(_contents(file, at, length)))
+            elif not frames or not seen_data:
+                raise SyntaxError("data of a frame come before it")
+            else:
+                frames[-1].data.append((at + 4, length - 4))
+    if not control or control[:4] == b"\0\0\0\0":
+        return None
+    width, height = struct.unpack(">II", header[:8])
+    n, plays = struct.unpack(">II", control)
+    if n != len(frames):
+        raise SyntaxError(f"animation says it has {n} frames, and has {len(frames)}")
+    whole = (width, height, 0, 0)
+    if not default and frames[0][:4] != whole:
+        raise SyntaxError("the first frame does not cover the canvas")
+    for frame in frames:
+        inside = frame.left + frame.width <= width and frame.top + frame.height <= height
+        if not inside or not frame.width or not frame.height or not frame.data:
+            raise SyntaxError("a frame of the animation is empty or not on the canvas")
+    return Apng(width, height, plays, frames, default, header[8:], b"".join(shared))
+
+
+def standalone(
+    file: BinaryIO, apng: Apng, data: list[tuple[int, int]], width: int, height: int
+) -> BinaryIO:
+    """Give the image whose data lie there as a PNG of its own."""
+    contents = b"".join(_contents(file, at, length) for at, length in data)
+    header = struct.pack(">II", width, height) + apng.header
+    body = chunk(b"IHDR", header) + apng.shared + chunk(b"IDAT", contents) + chunk(b"IEND", b"")
+    return io.BytesIO(SIGNATURE + body)
+
+
+def control_chunk(
+    number: int, region: tuple[int, int, int, int], duration: Fraction, dispose: int, blend: int
+) -> bytes:
+    """Write an fcTL.
+
+    Parameters
+    ----------
+    number : int
+        In the sequence of all fcTL and fdAT.
+    region : (left, top, right, bottom)
+    duration : Fraction
+        Seconds, of a numerator and a denominator that fit into 16 bits: see `fitting`.
+    dispose, blend : int
+    """
+    left, top, right, bottom = region
+    contents = struct.pack(">IIIII", number, right - left, bottom - top, left, top)
+    contents += struct.pack(">HHBB", duration.numerator, duration.denominator, dispose, blend)
+    return chunk(b"fcTL", contents)
+
+
+def fitting(duration: Fraction) -> Fraction:
+    """Give the nearest duration that an fcTL can hold."""
+    near = duration.limit_denominator(65535)
+    while near.numerator > 65535:
+        near = duration.limit_denominator(max(1, near.denominator * 65535 // near.numerator))
+        if near.denominator == 1:
+            return Fraction(min(near.numerator, 65535))
+    return near
+
+
+def _control(contents: bytes) -> Control:
+    if len(contents) != 26:
+        raise SyntaxError("a frame's header is cut short")
+    width, height, left, top = struct.unpack_from(">4I", contents, 4)
+    numerator, denominator, dispose, blend = struct.unpack_from(">HHBB", contents, 20)
+    if dispose > PREVIOUS or blend > OVER:
+        raise SyntaxError("a frame's header makes no sense")
+    duration = Fraction(numerator, denominator or 100)
+    return Control(width, height, left, top, duration, dispose, blend, [])
+
+
+def _before_data(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    for name, at, length in _chunks(file):
+        if name == b"IDAT":
+            return
+        yield name, at, length
+
+
+def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+    """Yield name, place and length of each chunk, to IEND or the end of the file."""
+    at = len(SIGNATURE)
+    while True:
+        file.seek(at)
+        head = file.read(8)
+        if len(head) < 8:
+            return
+        length, name = struct.unpack(">I4s", head)
+        yield name, at + 8, length
+        if name == b"IEND":
+            return
+        at += length + 12
+
+
+def _contents(file: BinaryIO, at: int, length: int) -> bytes:
+    file.seek(at)
+    contents = file.read(length)
+    if len(contents) < length:
+        raise SyntaxError("the file is cut short")
+    return contents
