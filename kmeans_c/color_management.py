@@ -244,10 +244,9 @@ def _said(primaries: tuple[XY, ...], curve: Curve) -> Meaning | None:
     if colorants is None:
         return None
     encoded = b"para" + struct.pack(">IHH5i", 0, 3, 0, *map(_fixed, curve))
-    rgb = [(name + b"TRC", encoded) for name in (b"r", b"g", b"b")]
-    rgb += [
-        (name + b"XYZ", _xyz(colorant)) for name, colorant in zip((b"r", b"g", b"b"), colorants)
-    ]
+    names = (b"r", b"g", b"b")
+    rgb = [(name + b"TRC", encoded) for name in names]
+    rgb += [(name + b"XYZ", _xyz(at)) for name, at in zip(names, colorants, strict=True)]
     return Meaning(_profile(b"RGB ", rgb), _profile(b"GRAY", [(b"kTRC", encoded)]))
 
 
@@ -269,8 +268,8 @@ def _colorants(primaries: tuple[XY, ...]) -> list[Vector] | None:
     for corner, share in zip(corners, shares, strict=True):
         seen = _times(_BRADFORD, corner)
         adapted = [s * w / c for s, w, c in zip(seen, wanted, cones, strict=True)]
-        X, Y, Z = _times(back, cast("Vector", tuple(adapted)))
-        colorants.append((X * share, Y * share, Z * share))
+        x, y, z = _times(back, cast("Vector", tuple(adapted)))
+        colorants.append((x * share, y * share, z * share))
     largest = max(abs(number) for colorant in colorants for number in colorant)
     return colorants if largest < 1 << 15 else None
 

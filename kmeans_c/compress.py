@@ -16,7 +16,8 @@ import numpy as np
 from kmeans_c.checks import check_int
 from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format, decodes_to, encode, format_for
 from kmeans_c.files import FilePath, atomic_write, check_target
-from kmeans_c.images import MAX_PIXELS, Picture, Pixels, count_colors, read_image
+from kmeans_c.images import MAX_PIXELS, Picture, count_colors, read_image
+from kmeans_c.modes import Pixels
 from kmeans_c.quantize import Quantized, quantize
 
 Source: TypeAlias = FilePath | BinaryIO

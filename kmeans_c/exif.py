@@ -23,15 +23,14 @@ def texts(exif: bytes) -> dict[int, bytes]:
     Parameters
     ----------
     exif : bytes
-        A TIFF structure: "II*\\0" or "MM\\0*" and what follows.
+        A TIFF structure, from its byte order on.
     """
     found = {}
     for order, tag, kind, count, at in _entries(exif):
         if kind != _ASCII or count > _MAX_TEXT:
             continue
-        if count > 4:
-            (at,) = struct.unpack_from(f"{order}I", exif, at)
-        text = exif[at : at + count].split(b"\0", 1)[0].strip()
+        start = at if count <= 4 else struct.unpack_from(f"{order}I", exif, at)[0]
+        text = exif[start : start + count].split(b"\0", 1)[0].strip()
         if text:
             found[tag] = text
     return found

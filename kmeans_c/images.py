@@ -31,7 +31,7 @@ OPAQUE = 255
 ICC = ("convert", "keep")
 
 _ORIENTATION = 0x0112  # the EXIF tag
-_SIDEWAYS = (5, 6, 7, 8)
+SIDEWAYS = (5, 6, 7, 8)  # those that exchange width and height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,7 +206,7 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     if kind == "png":
         chunks = png_file.color_chunks(file)
         animated = png_file.count_frames(file)
-    image = opened(file if animated is None else png_file.still(file))
+    image = opened(file if animated is None else png_file.without_animation(file))
     check_size(image.width, image.height, max_pixels)
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
     orientation = load(image)
@@ -220,7 +220,7 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
         kind,
         frames,
         n_bytes,
-        read_metadata(image, conversion.kept, sideways=orientation in _SIDEWAYS),
+        read_metadata(image, conversion.kept, sideways=orientation in SIDEWAYS),
         () if conversion.meaning.note is None else (conversion.meaning.note,),
     )
 
@@ -243,7 +243,7 @@ def _orientation(image: Image.Image) -> object:
 
 def upright(pixels: Pixels, orientation: object) -> Pixels:
     """Turn an image as its orientation, 1 to 8, asks for."""
-    if orientation in _SIDEWAYS:
+    if orientation in SIDEWAYS:
         pixels = pixels.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]

@@ -75,7 +75,7 @@ def color_chunks(file: BinaryIO) -> dict[bytes, bytes]:
 
     The file is left at its start, as by the other functions here.
     """
-    found = {}
+    found: dict[bytes, bytes] = {}
     for name, at, length in _before_data(file):
         if name in _COLOR and length <= _LARGEST_COLOR:
             found.setdefault(name, _contents(file, at, length))
@@ -84,15 +84,21 @@ def color_chunks(file: BinaryIO) -> dict[bytes, bytes]:
 
 
 def count_frames(file: BinaryIO) -> int | None:
-    """Count the frames of an animated PNG; None if it has no acTL."""
+    """Count the frames of an animated PNG; None if it has no acTL, or is no PNG."""
+    file.seek(0)
+    if file.read(len(SIGNATURE)) != SIGNATURE:
+        file.seek(0)
+        return None
     animated = any(name == b"acTL" for name, _, _ in _before_data(file))
     n = sum(name == b"fcTL" for name, _, _ in _chunks(file)) if animated else None
     file.seek(0)
     return n
 
 
-def still(file: BinaryIO) -> BinaryIO:
-    """Give an animated PNG as the PNG that it is without its animation."""
+def without_animation(file: BinaryIO) -> BinaryIO:
+    """Give an animated PNG as the PNG that it is without its animation; others as they are."""
+    if count_frames(file) is None:
+        return file
     parts = [SIGNATURE]
     for name, at, length in _chunks(file):
         if name not in _ANIMATION:
@@ -112,50 +118,67 @@ def read_apng(file: BinaryIO, max_frames: int) -> Apng | None:
     OSError
         If there are more frames than `max_frames`.
     """
-    header, control, shared = b"", b"", []
-    default: list[tuple[int, int]] = []
-    frames: list[Control] = []
-    expected = 0
-    seen_data = False
+    found = _Parts(file, max_frames)
     for name, at, length in _chunks(file):
-        if name == b"IHDR":
-            header = _contents(file, at, min(length, 13))
-        elif name == b"acTL" and not seen_data:
-            if control or length != 8:  # twice is never: it is then a still image
-                return None
-            control = _contents(file, at, 8)
-        elif name in _NEEDED and not seen_data:
-            file.seek(at - 8)
-            shared.append(file.read(length + 12))
-        elif name == b"IDAT":
-            seen_data = True
-            (frames[0].data if frames else default).append((at, length))
-        elif name in (b"fcTL", b"fdAT") and control:
-            if length < 4 or _contents(file, at, 4) != struct.pack(">I", expected):
-                raise SyntaxError("frames of the animation are missing or out of order")
-            expected += 1
-            if name == b"fcTL":
-                if len(frames) == max_frames:
-                    raise OSError(f"animation has more than {max_frames} frames")
-                frames.append(_control(_contents(file, at, length)))
-            elif not frames or not seen_data:
-                raise SyntaxError("data of a frame come before it")
-            else:
-                frames[-1].data.append((at + 4, length - 4))
-    if not control or control[:4] == b"\0\0\0\0":
-        return None
-    width, height = struct.unpack(">II", header[:8])
-    n, plays = struct.unpack(">II", control)
+        found.take(name, at, length)
+    if found.n_controls != 1 or found.control[:4] == b"\0\0\0\0":
+        return None  # without an acTL, and with two, it is a still image
+    width, height = struct.unpack(">II", found.header[:8])
+    n, plays = struct.unpack(">II", found.control)
+    frames = found.frames
     if n != len(frames):
         raise SyntaxError(f"animation says it has {n} frames, and has {len(frames)}")
-    whole = (width, height, 0, 0)
-    if not default and frames[0][:4] != whole:
+    if not found.default and frames[0][:4] != (width, height, 0, 0):
         raise SyntaxError("the first frame does not cover the canvas")
     for frame in frames:
         inside = frame.left + frame.width <= width and frame.top + frame.height <= height
         if not inside or not frame.width or not frame.height or not frame.data:
             raise SyntaxError("a frame of the animation is empty or not on the canvas")
-    return Apng(width, height, plays, frames, default, header[8:], b"".join(shared))
+    shared = b"".join(found.shared)
+    return Apng(width, height, plays, frames, found.default, found.header[8:], shared)
+
+
+class _Parts:
+    """What is found on the way through the chunks."""
+
+    def __init__(self, file: BinaryIO, max_frames: int) -> None:
+        self.file = file
+        self.max_frames = max_frames
+        self.header = self.control = b""
+        self.shared: list[bytes] = []
+        self.default: list[tuple[int, int]] = []
+        self.frames: list[Control] = []
+        self.n_controls = self.sequence = 0
+        self.seen_data = False
+
+    def take(self, name: bytes, at: int, length: int) -> None:
+        """Look at the next chunk."""
+        if name == b"IHDR":
+            self.header = _contents(self.file, at, min(length, 13))
+        elif name == b"IDAT":
+            self.seen_data = True
+            (self.frames[0].data if self.frames else self.default).append((at, length))
+        elif name == b"acTL" and not self.seen_data:
+            self.n_controls += 1
+            self.control = _contents(self.file, at, 8)
+        elif name in _NEEDED and not self.seen_data:
+            self.file.seek(at - 8)
+            self.shared.append(self.file.read(length + 12))
+        elif name in (b"fcTL", b"fdAT") and self.n_controls == 1:
+            self._take_frame(name, at, length)
+
+    def _take_frame(self, name: bytes, at: int, length: int) -> None:
+        if length < 4 or _contents(self.file, at, 4) != struct.pack(">I", self.sequence):
+            raise SyntaxError("frames of the animation are missing or out of order")
+        self.sequence += 1
+        if name == b"fdAT":
+            if not self.frames or not self.seen_data:
+                raise SyntaxError("data of a frame come before it")
+            self.frames[-1].data.append((at + 4, length - 4))
+            return
+        if len(self.frames) == self.max_frames:
+            raise OSError(f"animation has more than {self.max_frames} frames")
+        self.frames.append(_control(_contents(self.file, at, length)))
 
 
 def standalone(

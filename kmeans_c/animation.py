@@ -1,0 +1,547 @@
+"""Animations of few colours: from frames to a palette, to frames again, and to a file.
+
+Two passes over the frames: one counts the colours, one maps and writes. A few frames are in memory
+at any time, and the compressed output.
+
+A pixel that does not change has the same palette entry in every frame, because the entry depends on
+the colour alone: nothing flickers, and the files are small. (Error diffusion would lose both:
+what it adds to a pixel depends on all pixels before it.)
+"""
+
+# np.random in annotations would import it, a tenth of this package's own import time.
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import io
+import math
+import os
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import BinaryIO, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kmeans_c import drawings, encoding, files
+from kmeans_c.animation_writers import ApngWriter, GifWriter, Smallest, WebpWriter, Writer
+from kmeans_c.checks import check_choice, check_int
+from kmeans_c.clustering import Fit, fit
+from kmeans_c.drawings import Cel
+from kmeans_c.frames import MAX_TOTAL_PIXELS, Animation, packed, read_frames
+from kmeans_c.histogram import Histogram
+from kmeans_c.images import MAX_PIXELS, OPAQUE
+from kmeans_c.mapping import PaletteMap
+from kmeans_c.metadata import Metadata, kept, with_resolution
+from kmeans_c.seeding import INITS, Draw
+from kmeans_c.threads import thread_count
+
+# The formats that hold several frames. Those of a TIFF are pages, without durations.
+FORMATS = ("gif", "png", "webp", "tiff")
+
+_LARGEST_SIDE = {"gif": 65535, "webp": 1 << 14}
+
+
+class Encoded(NamedTuple):
+    """An animation as a file, and what the file must show.
+
+    Attributes
+    ----------
+    data : bytes
+    kind : str
+    digests : tuple of bytes
+        Of each frame's colours.
+    durations : tuple of Fraction
+        Seconds, as the format rounds them.
+    loop : int
+    """
+
+    data: bytes
+    kind: str
+    digests: tuple[bytes, ...]
+    durations: tuple[Fraction, ...]
+    loop: int
+
+    def shown_by(self, data: bytes) -> bool:
+        """Whether a file shows exactly these frames, so long and so often: by decoding it."""
+        try:
+            with read_frames(io.BytesIO(data), max_total_pixels=1 << 62) as animation:
+                if len(animation) != len(self.digests) or animation.loop != self.loop:
+                    return False
+                expected = zip(self.digests, self.durations, strict=True)
+                for frame, (digest, duration) in zip(animation, expected, strict=True):
+                    if frame.duration != duration or _digest(packed(frame.pixels)) != digest:
+                        return False
+        except OSError:
+            return False
+        return True
+
+
+class QuantizedAnimation:
+    """An animation of at most K colours, or K a frame: what `quantize_animation` returns.
+
+    It reads its frames from the file as they are needed, so the `Animation` must stay open.
+
+    Attributes
+    ----------
+    animation : Animation
+        What it was made of.
+    palettes : tuple of (n, 4) array of uint8
+        RGBA, one for all frames or one each; in each the colours are distinct and used, full
+        transparency comes first, the others follow from dark to light.
+    colors : int
+        How many colours the frames had together; where each has its own palette, the most that one
+        frame had.
+    mse : float
+        As for `Quantized`, over all pixels of all frames.
+    n_iter : int
+        Rounds of Lloyd's algorithm, the most for any palette.
+    """
+
+    def __init__(
+        self,
+        animation: Animation,
+        palettes: tuple[NDArray[np.uint8], ...],
+        *,
+        exact: tuple[bool, ...],
+        colors: int,
+        mse: float,
+        n_iter: int,
+        n_threads: int,
+    ) -> None:
+        self.animation = animation
+        self.palettes = palettes
+        self.colors = colors
+        self.mse = mse
+        self.n_iter = n_iter
+        self._exact = exact
+        self._n_threads = n_threads
+
+    @property
+    def psnr(self) -> float:
+        """Peak signal-to-noise ratio in dB, over pixels and channels; infinite if lossless."""
+        return 10 * math.log10(3 * 255**2 / self.mse) if self.mse else math.inf
+
+    def __len__(self) -> int:
+        return len(self.animation)
+
+    def cels(self) -> Iterator[Cel]:
+        """Yield each frame as palette entries, `drawings.Cel`."""
+        mapper = _Mapper(self.palettes[0], exact=self._exact[0], n_threads=self._n_threads)
+        for number, frame in enumerate(self.animation):
+            if number and len(self.palettes) > 1:
+                mapper = _Mapper(
+                    self.palettes[number], exact=self._exact[number], n_threads=self._n_threads
+                )
+            indices = mapper.map(frame.pixels)
+            shown = packed(mapper.palette[np.newaxis])[0][indices]
+            yield Cel(number, mapper.palette, indices, shown, frame.duration)
+
+    def encode(self, format: str, *, metadata: str = "safe") -> Encoded:  # noqa: A002 - as Pillow
+        """Make the contents of a file.
+
+        What does not change from frame to frame takes no space. Frames are never joined or left
+        out.
+
+        Parameters
+        ----------
+        format : str
+            "gif", "png" (APNG), "webp" (lossless) or "tiff" (pages), or an ending of these. An APNG
+            of more than 256 colours in all, which only palettes for each frame have, is in full
+            colour. Only an APNG keeps another APNG's default image, mapped to the first palette.
+        metadata : {"none", "safe", "keep"}
+            See `metadata`; a TIFF has none.
+
+        Returns
+        -------
+        Encoded
+
+        Raises
+        ------
+        ValueError
+            If the format can't hold it: partial transparency in a GIF, frames of different sizes
+            anywhere but in a TIFF, sizes or durations beyond what there is room for; or if it
+            holds no animations.
+        OSError
+            If a frame turns out to be damaged.
+        """
+        kind = check_choice("format", encoding.check_format(format), FORMATS)
+        left = kept(self.animation.metadata, metadata)
+        self._check_fits(kind)
+        digests: list[bytes] = []
+        cels = self._watched(digests)
+        if kind == "tiff":
+            data = _pages(cels)
+            durations = [Fraction(0)] * len(digests)
+        else:
+            writer = self._writer(kind, with_resolution(left, metadata) if kind == "webp" else left)
+            plan = (
+                drawings.disposing(self._one_size(cels, kind))
+                if kind == "gif"
+                else drawings.replacing(self._one_size(cels, kind), even=kind == "webp")
+            )
+            durations = [writer.add(drawing) for drawing in plan]
+            data = writer.finish()
+        loop = 1 if kind == "tiff" else self._loop(kind)
+        return Encoded(data, kind, tuple(digests), tuple(durations), loop)
+
+    def save(
+        self,
+        path: str | os.PathLike[str] | BinaryIO,
+        format: str | None = None,  # noqa: A002 - Pillow's name
+        *,
+        metadata: str = "safe",
+        overwrite: bool = False,
+    ) -> int:
+        """Write the animation to a file, whole or not at all, and only if it shows every frame.
+
+        Parameters
+        ----------
+        path : path or binary file object
+            The ending names the format unless `format` does.
+        format, metadata
+            As for `encode`.
+        overwrite : bool
+            Whether an existing file may be replaced.
+
+        Returns
+        -------
+        int
+            The size of the file in bytes.
+
+        Raises
+        ------
+        OSError
+            If the file can't be written, or would not show what it should; an existing one is then
+            as it was. FileExistsError if it exists and `overwrite` is not set.
+        ValueError
+            As `encode` does, and if no format is known by that name or ending.
+        """
+        encoded = self.encode(format or encoding.format_for(path), metadata=metadata)
+        if isinstance(path, str | os.PathLike):
+            files.atomic_write(path, encoded.data, overwrite=overwrite, verify=encoded.shown_by)
+        else:
+            if not encoded.shown_by(encoded.data):
+                raise OSError("output: the file would not show what it should")
+            path.write(encoded.data)
+        return len(encoded.data)
+
+    def _watched(self, digests: list[bytes]) -> Iterator[Cel]:
+        for cel in self.cels():
+            digests.append(_digest(cel.shown))
+            yield cel
+
+    def _one_size(self, cels: Iterator[Cel], kind: str) -> Iterator[Cel]:
+        width, height = self.animation.width, self.animation.height
+        for cel in cels:
+            if cel.shown.shape != (height, width):
+                other = f"{cel.shown.shape[1]} x {cel.shown.shape[0]}"
+                raise ValueError(
+                    f"format: {kind} frames have one size, got {width} x {height} and {other}; "
+                    "tiff can hold them"
+                )
+            yield cel
+
+    def _check_fits(self, kind: str) -> None:
+        width, height = self.animation.width, self.animation.height
+        largest = _LARGEST_SIDE.get(kind)
+        if largest is not None and max(width, height) > largest:
+            raise ValueError(
+                f"format: {kind} images have at most {largest} pixels a side, got "
+                f"{width} x {height}; png can hold it"
+            )
+        if kind == "gif" and any(
+            np.any((palette[:, 3] > 0) & (palette[:, 3] < OPAQUE)) for palette in self.palettes
+        ):
+            raise ValueError("format: gif holds no partial transparency; png, webp and tiff do")
+
+    def _loop(self, kind: str) -> int:
+        # GIF counts repeats, and WebP plays, in 16 bits.
+        return min(self.animation.loop, {"gif": 65536, "webp": 65535}.get(kind, 0xFFFFFFFF))
+
+    def _writer(self, kind: str, metadata: Metadata) -> Writer:
+        about = (self.animation.width, self.animation.height, self._loop(kind))
+        if kind == "webp":
+            alpha = any(np.any(palette[:, 3] < OPAQUE) for palette in self.palettes)
+            return WebpWriter(*about, metadata, alpha=alpha)
+        # A transparent entry may need another bit for every pixel: then both ways are tried.
+        n = len(self.palettes[0])
+        doubtful = len(self.palettes) == 1 and n & (n - 1) == 0 and n < encoding.MAX_COLORS
+        spares = (True, False) if doubtful and self.palettes[0][0].any() else (True,)
+        if kind == "gif":
+            writers: Sequence[Writer] = [
+                GifWriter(*about, self.palettes, metadata, spare=spare) for spare in spares
+            ]
+        else:
+            default = self._default_image()
+            writers = [
+                ApngWriter(*about, self.palettes, metadata, spare=spare, default=default)
+                for spare in spares
+            ]
+        return Smallest(writers)
+
+    def _default_image(self) -> NDArray[np.uint8] | None:
+        pixels = self.animation.default_image
+        if pixels is None:
+            return None
+        mapper = _Mapper(self.palettes[0], exact=False, n_threads=self._n_threads)
+        return mapper.palette[mapper.map(pixels)]
+
+
+def quantize_animation(
+    animation: Animation,
+    K: int = 16,
+    ITERS: int | None = 10,
+    *,
+    per_frame: bool = False,
+    init: str = "k-means++",
+    seed: int | np.random.Generator | None = 0,
+    n_threads: int | None = None,
+) -> QuantizedAnimation:
+    """Reduce an animation to at most K colours, the same for all frames or others for each.
+
+    Parameters
+    ----------
+    animation : Animation
+        Open; `read_frames` gives one. It must stay open as long as the result is used.
+    K : int
+        1..256: how many colours. Of 256 entries one is kept for transparency, unless there are no
+        more than 256 colours.
+    ITERS : int or None
+        Rounds of Lloyd's algorithm, 0 or more; None: until nothing changes.
+    per_frame : bool
+        Whether each frame has a palette of its own. With one palette a colour that does not change
+        stays exactly the same; with palettes of their own it may flicker.
+    init, seed, n_threads
+        As for `quantize`.
+
+    Returns
+    -------
+    QuantizedAnimation
+        The result depends on the colours of the frames and their counts only. An animation of no
+        more than K colours comes back unchanged.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If an argument is of the wrong kind, or impossible; the message begins with its name.
+    OSError
+        If a frame turns out to be damaged.
+    """
+    if not isinstance(animation, Animation):
+        got = type(animation).__name__
+        raise TypeError(f"animation: expected an Animation, got {got}")
+    K = check_int("K", K, 1, encoding.MAX_COLORS)
+    ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
+    check_choice("init", init, INITS)
+    draw = Draw(seed)
+    threads = thread_count(n_threads)
+
+    histograms = _histograms(animation, threads) if per_frame else [_counted(animation, threads)]
+    palettes, exact = [], []
+    colors = inertia = total = n_iter = 0
+    for histogram in histograms:
+        # Without a transparent entry every unchanged pixel of a region is drawn again: a 256th
+        # colour makes GIF and APNG up to three times as large for 0.1 to 0.8 dB.
+        full = K == encoding.MAX_COLORS < len(histogram) and not histogram.has_transparent
+        found: Fit = fit(histogram, K - full, ITERS, init=init, draw=draw, n_threads=threads)
+        palettes.append(_rgba(found.palette))
+        exact.append(len(found.palette) == len(histogram))
+        colors = max(colors, len(histogram))
+        n_iter = max(n_iter, found.n_iter)
+        inertia += found.inertia
+        total += histogram.total
+    return QuantizedAnimation(
+        animation,
+        tuple(palettes),
+        exact=tuple(exact),
+        colors=colors,
+        mse=inertia / (64**2 * total),  # coordinates are in 64ths
+        n_iter=n_iter,
+        n_threads=threads,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class CompressedAnimation:
+    """What `compress_animation` did; the attributes are those of `Compressed`.
+
+    `palette_size` is the most that any frame's palette has, `colors_before` counts the colours of
+    all frames together (with `per_frame` the most of any frame), `colors_after` those of all
+    palettes.
+    """
+
+    input: str | None
+    output: str | None
+    width: int
+    height: int
+    frames: int
+    palette_size: int
+    colors_before: int
+    colors_after: int
+    bytes_before: int
+    bytes_after: int
+    mse: float
+    psnr: float
+    n_iter: int
+    seconds: float
+
+    @property
+    def larger(self) -> bool:
+        """Whether the output takes more bytes than the input."""
+        return self.bytes_after > self.bytes_before
+
+    def to_dict(self) -> dict[str, object]:
+        """Give the attributes by name, with None for an infinite PSNR, as JSON has no infinity."""
+        values = dataclasses.asdict(self) | {"larger": self.larger}
+        return values if math.isfinite(self.psnr) else values | {"psnr": None}
+
+
+def compress_animation(
+    input: files.FilePath | BinaryIO,  # noqa: A002 - as in compress
+    output: files.FilePath | BinaryIO,
+    K: int = 16,
+    ITERS: int | None = 10,
+    *,
+    per_frame: bool = False,
+    init: str = "k-means++",
+    seed: int | np.random.Generator | None = 0,
+    n_threads: int | None = None,
+    format: str | None = None,  # noqa: A002 - Pillow's name
+    overwrite: bool = False,
+    max_pixels: int = MAX_PIXELS,
+    max_total_pixels: int = MAX_TOTAL_PIXELS,
+    metadata: str = "safe",
+    icc: str = "convert",
+) -> CompressedAnimation:
+    """Reduce an animation, or the pages of a TIFF, to at most K colours, from file to file.
+
+    Parameters
+    ----------
+    input, output : path or binary file object
+        The output is written whole or not at all, and only if it shows every frame as long as it
+        should. It may be the input, with `overwrite`.
+    K, ITERS, per_frame, init, seed, n_threads
+        As for `quantize_animation`.
+    format : str, optional
+        "gif", "png", "webp" or "tiff". Default: what the ending of the output's name says.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    max_pixels, max_total_pixels, icc
+        As for `read_frames`.
+    metadata : {"none", "safe", "keep"}
+
+    Returns
+    -------
+    CompressedAnimation
+
+    Raises
+    ------
+    OSError, TypeError, ValueError
+        As `read_frames`, `quantize_animation` and `QuantizedAnimation.save` do.
+    """
+    start = time.perf_counter()
+    kind = check_choice("format", encoding.check_format(format), FORMATS) if format else None
+    kind = kind or check_choice("format", encoding.format_for(output), FORMATS)
+    if isinstance(output, str | os.PathLike):
+        files.check_target(output, overwrite=overwrite)
+    with read_frames(
+        input, max_pixels=max_pixels, max_total_pixels=max_total_pixels, icc=icc
+    ) as animation:
+        quantized = quantize_animation(
+            animation, K, ITERS, per_frame=per_frame, init=init, seed=seed, n_threads=n_threads
+        )
+        n_bytes = quantized.save(output, kind, metadata=metadata, overwrite=overwrite)
+        return CompressedAnimation(
+            input=_name(input),
+            output=_name(output),
+            width=animation.width,
+            height=animation.height,
+            frames=len(animation),
+            palette_size=max(map(len, quantized.palettes)),
+            colors_before=quantized.colors,
+            colors_after=len(np.unique(np.concatenate(quantized.palettes), axis=0)),
+            bytes_before=animation.n_bytes,
+            bytes_after=n_bytes,
+            mse=quantized.mse,
+            psnr=quantized.psnr,
+            n_iter=quantized.n_iter,
+            seconds=time.perf_counter() - start,
+        )
+
+
+class _Mapper:
+    """One palette's map from RGBA pixels to entries."""
+
+    def __init__(self, palette: NDArray[np.uint8], *, exact: bool, n_threads: int) -> None:
+        self.palette = palette
+        self.n_threads = n_threads
+        self.opaque = bool(np.all(palette[:, 3] == OPAQUE))
+        # Colours that are kept as they are may be too faint to lie in different places.
+        self.exact = exact and not self.opaque
+        if self.exact:
+            self.numbers = packed(palette[np.newaxis])[0]
+            self.order = np.argsort(self.numbers, kind="stable")
+        else:
+            self.map_ = PaletteMap(np.ascontiguousarray(palette[:, :3] if self.opaque else palette))
+
+    def map(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """Give the entries of (H, W, 4) pixels."""
+        if self.exact:
+            places = np.searchsorted(self.numbers[self.order], packed(pixels))
+            return self.order[places].astype(np.uint8)
+        if self.opaque:
+            pixels = np.ascontiguousarray(pixels[:, :, :3])
+        return self.map_.map(pixels, n_threads=self.n_threads)
+
+
+def _histograms(animation: Animation, n_threads: int) -> Iterator[Histogram]:
+    for frame in animation:
+        opaque = bool(np.all(frame.pixels[:, :, 3] == OPAQUE))
+        pixels = frame.pixels[:, :, :3] if opaque else frame.pixels
+        yield Histogram(pixels.shape[2]).add(pixels, n_threads=n_threads)
+
+
+def _counted(animation: Animation, n_threads: int) -> Histogram:
+    """Count the colours of all frames: of three channels if nothing in any is transparent."""
+    opaque, others = Histogram(3), Histogram(4)
+    for histogram in _histograms(animation, n_threads):
+        (opaque if histogram.channels == 3 else others).merge(histogram)
+    if len(others) == 0:
+        return opaque
+    if len(opaque):
+        others.add(_rgba(opaque.colors), opaque.counts)
+    return others
+
+
+def _rgba(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    if colors.shape[1] == 4:
+        return colors
+    return np.concatenate([colors, np.full((len(colors), 1), OPAQUE, np.uint8)], axis=1)
+
+
+def _pages(cels: Iterator[Cel]) -> bytes:
+    from PIL.TiffImagePlugin import AppendingTiffWriter  # noqa: PLC0415 - for TIFF only
+
+    data = io.BytesIO()
+    with AppendingTiffWriter(data, new=True) as pages:
+        for cel in cels:
+            opaque = bool(np.all(cel.palette[:, 3] == OPAQUE))
+            palette = cel.palette[:, :3] if opaque else cel.palette
+            pages.write(encoding.encode(palette, cel.indices, "tiff"))
+            pages.newFrame()
+    return data.getvalue()
+
+
+def _digest(shown: NDArray[np.uint32]) -> bytes:
+    shape = repr(shown.shape).encode()
+    return hashlib.blake2b(np.ascontiguousarray(shown).data, digest_size=16, key=shape).digest()
+
+
+def _name(file: object) -> str | None:
+    if isinstance(file, str | os.PathLike):
+        return os.fspath(file)
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else None
