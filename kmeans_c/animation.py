@@ -336,7 +336,6 @@ def quantize_animation(
     K = check_int("K", K, 1, encoding.MAX_COLORS)
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
     check_choice("init", init, INITS)
-    draw = Draw(seed)
     threads = thread_count(n_threads)
 
     histograms = _histograms(animation, threads) if per_frame else [_counted(animation, threads)]
@@ -346,6 +345,8 @@ def quantize_animation(
         # Without a transparent entry every unchanged pixel of a region is drawn again: a 256th
         # colour makes GIF and APNG up to three times as large for 0.1 to 0.8 dB.
         full = K == encoding.MAX_COLORS < len(histogram) and not histogram.has_transparent
+        # A frame's own palette does not depend on the frames before it: each begins at the seed.
+        draw = Draw(seed)
         found: Fit = fit(histogram, K - full, ITERS, init=init, draw=draw, n_threads=threads)
         palettes.append(_rgba(found.palette))
         exact.append(len(found.palette) == len(histogram))
