@@ -11,10 +11,24 @@ COPYRIGHT = 0x8298
 ORIENTATION = 0x0112
 
 _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+_ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
+
 _ASCII, _SHORT, _LONG, _RATIONAL = 2, 3, 4, 5
 
 # A text in EXIF has no limit of its own; longer ones are no name and no notice.
 _MAX_TEXT = 4096
+
+
+def sound(exif: bytes) -> bool:
+    """Whether there is a first directory, all of it."""
+    order = _ORDERS.get(exif[:4])
+    if order is None or len(exif) < 8:
+        return False
+    (start,) = struct.unpack_from(f"{order}I", exif, 4)
+    if start + 2 > len(exif):
+        return False
+    (count,) = struct.unpack_from(f"{order}H", exif, start)
+    return bool(start + 2 + 12 * count <= len(exif))
 
 
 def texts(exif: bytes) -> dict[int, bytes]:
@@ -79,12 +93,10 @@ def written(fields: Mapping[int, bytes], dpi: tuple[float, float] | None = None)
 
 def _entries(exif: bytes) -> Iterator[tuple[str, int, int, int, int]]:
     """Yield byte order, tag, type, count and the place of the value or of its offset."""
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
-    if order is None or len(exif) < 8:
+    if not sound(exif):
         return
+    order = _ORDERS[exif[:4]]
     (start,) = struct.unpack_from(f"{order}I", exif, 4)
-    if start + 2 > len(exif):
-        return
     (count,) = struct.unpack_from(f"{order}H", exif, start)
-    for at in range(start + 2, min(start + 2 + 12 * count, len(exif) - 11), 12):
+    for at in range(start + 2, start + 2 + 12 * count, 12):
         yield order, *struct.unpack_from(f"{order}HHI", exif, at), at + 8

@@ -300,7 +300,7 @@ def _read_png(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     chunks = png_file.color_chunks(file)
     image = opened(png_file.without_animation(file))
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
-    turn = _Turn(load(image))
+    turn = _Turn(*load(image))
     modes.eight_bit(image, conversion)
 
     def decode(data: list[tuple[int, int]], width: int, height: int) -> Pixels:
@@ -342,7 +342,7 @@ def _read_webp(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     image = cast("Any", opened(file))  # libwebp composes; n_frames and timing are this class's own
     limits.check(image.width, image.height, image.n_frames)
     conversion = Conversion(meaning(image.info.get("icc_profile")), keep=keep)
-    turn = _Turn(load(image))
+    turn = _Turn(*load(image))
     modes.eight_bit(image, conversion)
 
     def frames() -> Iterator[Frame]:
@@ -373,7 +373,7 @@ def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     image.seek(0)
     own = image.info.get("icc_profile")
     conversion = Conversion(meaning(own, chunks), keep=keep)
-    turn = _Turn(load(image))
+    turn = _Turn(*load(image))
     modes.eight_bit(image, conversion)
 
     def frames() -> Iterator[Frame]:
@@ -385,7 +385,7 @@ def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
             way = conversion
             if number and profile != own:
                 way = Conversion(meaning(profile))
-            page = _Turn(load(again))
+            page = _Turn(*load(again))
             yield Frame(page.upright(rgba(modes.eight_bit(again, way))), Fraction(0))
 
     return _Reel(
@@ -418,15 +418,15 @@ def _check_pages(image: Any, limits: Limits) -> int:
 class _Turn:
     """An orientation, of sense or not."""
 
-    def __init__(self, orientation: object) -> None:
+    def __init__(self, orientation: object, sideways: bool) -> None:
         self.orientation = orientation
-        self.sideways = orientation in SIDEWAYS
+        self.sideways = sideways
 
     def upright(self, pixels: Pixels) -> Pixels:
         return np.ascontiguousarray(upright(pixels, self.orientation))
 
     def size(self, width: int, height: int) -> tuple[int, int]:
-        return (height, width) if self.sideways else (width, height)
+        return (height, width) if self.orientation in SIDEWAYS else (width, height)
 
 
 _READERS: dict[str, Callable[[BinaryIO, Limits, bool], _Reel]] = {

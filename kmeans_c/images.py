@@ -209,7 +209,7 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     image = opened(file if animated is None else png_file.without_animation(file))
     check_size(image.width, image.height, max_pixels)
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
-    orientation = load(image)
+    orientation, sideways = load(image)
     pixels = _tidy(upright(modes.eight_bit(image, conversion), orientation))
     if kind == "gif":
         frames = gif_file.count_images(file, MAX_FRAMES_COUNTED)
@@ -220,16 +220,26 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
         kind,
         frames,
         n_bytes,
-        read_metadata(image, conversion.kept, sideways=orientation in SIDEWAYS),
+        read_metadata(image, conversion.kept, sideways=sideways),
         () if conversion.meaning.note is None else (conversion.meaning.note,),
     )
 
 
-def load(image: ImageFile.ImageFile) -> object:
-    """Decode an opened image, and give its orientation, which may be of no sense."""
+def load(image: ImageFile.ImageFile) -> tuple[object, bool]:
+    """Decode an opened image.
+
+    Returns
+    -------
+    orientation : object
+        By which it is still to be turned; may be of no sense.
+    sideways : bool
+        Whether the whole turn exchanges width and height: Pillow has turned a TIFF already.
+    """
+    before = _orientation(image) if image.format == "TIFF" else None
     modes.scale_colour_key(image)
     image.load()
-    return _orientation(image)
+    orientation = _orientation(image)
+    return orientation, (before or orientation) in SIDEWAYS
 
 
 def _orientation(image: Image.Image) -> object:

@@ -126,7 +126,7 @@ def kept(metadata: Metadata, policy: str) -> Metadata:
     exif, xmp = metadata.exif, metadata.xmp
     return replace(
         metadata,
-        exif=exif and exif_data.upright(exif),
+        exif=exif_data.upright(exif) if exif and exif_data.sound(exif) else None,
         xmp=xmp and re.sub(rb'(tiff:Orientation(?:="|>))[0-9]', rb"\g<1>1", xmp),
     )
 
