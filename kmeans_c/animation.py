@@ -32,11 +32,13 @@ from kmeans_c.clustering import Fit, fit
 from kmeans_c.drawings import Cel
 from kmeans_c.frames import MAX_TOTAL_PIXELS, Animation, packed, read_frames
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import MAX_PIXELS, OPAQUE
+from kmeans_c.images import MAX_PIXELS
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.metadata import Metadata, kept, with_resolution
+from kmeans_c.modes import OPAQUE
 from kmeans_c.seeding import INITS, Draw
 from kmeans_c.threads import thread_count
+from kmeans_c.tiff_file import Pages
 
 # The formats that hold several frames. Those of a TIFF are pages, without durations.
 FORMATS = ("gif", "png", "webp", "tiff")
@@ -173,7 +175,10 @@ class QuantizedAnimation:
         digests: list[bytes] = []
         cels = self._watched(digests)
         if kind == "tiff":
-            data = _pages(cels)
+            pages = Pages()
+            for cel in cels:
+                pages.add(cel.palette, cel.indices)
+            data = pages.finish()
             durations = [Fraction(0)] * len(digests)
         else:
             writer = self._writer(kind, with_resolution(left, metadata) if kind == "webp" else left)
@@ -521,19 +526,6 @@ def _rgba(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
     if colors.shape[1] == 4:
         return colors
     return np.concatenate([colors, np.full((len(colors), 1), OPAQUE, np.uint8)], axis=1)
-
-
-def _pages(cels: Iterator[Cel]) -> bytes:
-    from PIL.TiffImagePlugin import AppendingTiffWriter  # noqa: PLC0415 - for TIFF only
-
-    data = io.BytesIO()
-    with AppendingTiffWriter(data, new=True) as pages:
-        for cel in cels:
-            opaque = bool(np.all(cel.palette[:, 3] == OPAQUE))
-            palette = cel.palette[:, :3] if opaque else cel.palette
-            pages.write(encoding.encode(palette, cel.indices, "tiff"))
-            pages.newFrame()
-    return data.getvalue()
 
 
 def _digest(shown: NDArray[np.uint32]) -> bytes:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from kmeans_c import gif_file, png_file, webp_file
 from kmeans_c.drawings import Drawing
 from kmeans_c.metadata import Metadata, png_texts
+from kmeans_c.tiff_file import packed_rows
 
 Colors = NDArray[np.uint8]
 Indices = NDArray[np.uint8]
@@ -234,11 +235,8 @@ class ApngWriter:
         """Give the rows as they are compressed: filter 0, best for palettes, then the pixels."""
         if indices is None:
             rows = colors[:, :, : self.channels].reshape(len(colors), -1)
-        elif self.bits == 8:
-            rows = indices
         else:
-            planes = [indices >> bit & 1 for bit in range(self.bits - 1, -1, -1)]
-            rows = np.packbits(np.stack(planes, axis=2).reshape(len(indices), -1), axis=1)
+            rows = packed_rows(indices, self.bits)
         return np.pad(rows, ((0, 0), (1, 0)))
 
     def _deflated(self, rows: NDArray[np.uint8]) -> bytes:

@@ -12,19 +12,25 @@ kind of pixels. The curves of HDR (PQ, HLG) need tone mapping, which is not done
 file says is followed, and a note says so.
 """
 
+from __future__ import annotations
+
 import io
 import math
 import struct
 from collections.abc import Mapping
-from fractions import Fraction
-from typing import NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 
 import numpy as np
 from PIL import Image
 
-Vector = tuple[Fraction, Fraction, Fraction]
-Matrix = tuple[Vector, Vector, Vector]
-XY = tuple[Fraction, Fraction]
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+    Vector: TypeAlias = tuple[Fraction, Fraction, Fraction]
+    Matrix: TypeAlias = tuple[Vector, Vector, Vector]
+
+# x and y of white, red, green and blue in units of 1/100000, as cHRM has them.
+Primaries: TypeAlias = tuple[int, ...]
 
 # A curve as ICC's parametric type 3: ((a x + b) ** g) from d on, c x below.
 Curve = tuple[float, float, float, float, float]
@@ -46,33 +52,24 @@ _CURVES: dict[int, Curve] = {
 _HDR = {16: "PQ", 18: "HLG"}
 
 
-def _xy(*numbers: int) -> tuple[XY, ...]:
-    """Chromaticities in units of 1/100000, as cHRM has them: of white, red, green and blue."""
-    exact = [Fraction(number, 100_000) for number in numbers]
-    return tuple(zip(exact[::2], exact[1::2], strict=True))
-
-
 _D65 = (31270, 32900)
-_SRGB_PRIMARIES = _xy(*_D65, 64000, 33000, 30000, 60000, 15000, 6000)
+_SRGB_PRIMARIES = (*_D65, 64000, 33000, 30000, 60000, 15000, 6000)
 _PRIMARIES = {
     1: _SRGB_PRIMARIES,
-    4: _xy(31000, 31600, 67000, 33000, 21000, 71000, 14000, 8000),
-    5: _xy(*_D65, 64000, 33000, 29000, 60000, 15000, 6000),
-    6: _xy(*_D65, 63000, 34000, 31000, 59500, 15500, 7000),
-    7: _xy(*_D65, 63000, 34000, 31000, 59500, 15500, 7000),
-    9: _xy(*_D65, 70800, 29200, 17000, 79700, 13100, 4600),
-    11: _xy(31400, 35100, 68000, 32000, 26500, 69000, 15000, 6000),
-    12: _xy(*_D65, 68000, 32000, 26500, 69000, 15000, 6000),
-    22: _xy(*_D65, 63000, 34000, 29500, 60500, 15500, 7700),
+    4: (31000, 31600, 67000, 33000, 21000, 71000, 14000, 8000),
+    5: (*_D65, 64000, 33000, 29000, 60000, 15000, 6000),
+    6: (*_D65, 63000, 34000, 31000, 59500, 15500, 7000),
+    7: (*_D65, 63000, 34000, 31000, 59500, 15500, 7000),
+    9: (*_D65, 70800, 29200, 17000, 79700, 13100, 4600),
+    11: (31400, 35100, 68000, 32000, 26500, 69000, 15000, 6000),
+    12: (*_D65, 68000, 32000, 26500, 69000, 15000, 6000),
+    22: (*_D65, 63000, 34000, 29500, 60500, 15500, 7700),
 }
 
-# The white of ICC's connection space, and the cone responses of the Bradford adaptation.
-_D50 = (Fraction(31595, 32768), Fraction(1), Fraction(27030, 32768))
-_BRADFORD: Matrix = (
-    (Fraction(8951, 10000), Fraction(2664, 10000), Fraction(-1614, 10000)),
-    (Fraction(-7502, 10000), Fraction(17135, 10000), Fraction(367, 10000)),
-    (Fraction(389, 10000), Fraction(-685, 10000), Fraction(10296, 10000)),
-)
+# The white of ICC's connection space in 1/32768, and the cone responses of the Bradford adaptation
+# in 1/10000.
+_D50 = (31595, 32768, 27030)
+_BRADFORD = ((8951, 2664, -1614), (-7502, 17135, 367), (389, -685, 10296))
 
 # Exponents outside of this are no display's: libpng refuses them too.
 _GAMMA_RANGE = (0.1, 10.0)
@@ -232,14 +229,14 @@ def _by_gamma(gamma: bytes, chromaticities: bytes) -> Meaning | None:
             curve = (exponent, 1.0, 0.0, 0.0, 0.0)
             if _GAMMA_OF_SRGB[0] <= number <= _GAMMA_OF_SRGB[1]:
                 curve = _SRGB_CURVE
-    primaries = _xy(*struct.unpack(">8I", chromaticities)) if len(chromaticities) == 32 else None
+    primaries = struct.unpack(">8I", chromaticities) if len(chromaticities) == 32 else None
     if curve is None and primaries is None:
         return None
     curve = curve or _SRGB_CURVE
     return _said(primaries or _SRGB_PRIMARIES, curve) or _said(_SRGB_PRIMARIES, curve)
 
 
-def _said(primaries: tuple[XY, ...], curve: Curve) -> Meaning | None:
+def _said(primaries: Primaries, curve: Curve) -> Meaning | None:
     colorants = _colorants(primaries)
     if colorants is None:
         return None
@@ -250,23 +247,26 @@ def _said(primaries: tuple[XY, ...], curve: Curve) -> Meaning | None:
     return Meaning(_profile(b"RGB ", rgb), _profile(b"GRAY", [(b"kTRC", encoded)]))
 
 
-def _colorants(primaries: tuple[XY, ...]) -> list[Vector] | None:
+def _colorants(primaries: Primaries) -> list[Vector] | None:
     """Give the primaries' XYZ under D50; None if they span no space or leave ICC's range."""
-    if any(y <= 0 or x < 0 or x + y > 1 for x, y in primaries):
+    from fractions import Fraction  # noqa: PLC0415 - 3 ms, and most images need none of it
+
+    points = [(Fraction(x, 100_000), Fraction(y, 100_000)) for x, y in _pairs(primaries)]
+    if any(y <= 0 or x < 0 or x + y > 1 for x, y in points):
         return None
-    white, *corners = (_column(x, y) for x, y in primaries)
-    matrix = cast("Matrix", tuple(zip(*corners, strict=True)))
-    inverse = _inverse(matrix)
-    if inverse is None:
+    white, *corners = ((x / y, Fraction(1), (1 - x - y) / y) for x, y in points)
+    inverse = _inverse(cast("Matrix", tuple(zip(*corners, strict=True))))
+    bradford = cast("Matrix", tuple(tuple(Fraction(n, 10_000) for n in row) for row in _BRADFORD))
+    back = _inverse(bradford)
+    if inverse is None or back is None:
         return None
     shares = _times(inverse, white)
-    cones, wanted = _times(_BRADFORD, white), _times(_BRADFORD, _D50)
-    back = _inverse(_BRADFORD)
-    if back is None or min(cones) <= 0 or min(shares) <= 0:
+    cones, wanted = _times(bradford, white), _times(bradford, _d50())
+    if min(cones) <= 0 or min(shares) <= 0:
         return None
     colorants = []
     for corner, share in zip(corners, shares, strict=True):
-        seen = _times(_BRADFORD, corner)
+        seen = _times(bradford, corner)
         adapted = [s * w / c for s, w, c in zip(seen, wanted, cones, strict=True)]
         x, y, z = _times(back, cast("Vector", tuple(adapted)))
         colorants.append((x * share, y * share, z * share))
@@ -274,8 +274,14 @@ def _colorants(primaries: tuple[XY, ...]) -> list[Vector] | None:
     return colorants if largest < 1 << 15 else None
 
 
-def _column(x: Fraction, y: Fraction) -> Vector:
-    return x / y, Fraction(1), (1 - x - y) / y
+def _pairs(numbers: Primaries) -> list[tuple[int, int]]:
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
+
+
+def _d50() -> Vector:
+    from fractions import Fraction  # noqa: PLC0415 - as above
+
+    return cast("Vector", tuple(Fraction(number, 32768) for number in _D50))
 
 
 def _times(matrix: Matrix, vector: Vector) -> Vector:
@@ -307,7 +313,7 @@ def _xyz(vector: Vector) -> bytes:
 
 def _profile(space: bytes, tags: list[tuple[bytes, bytes]]) -> bytes:
     """Write a display profile (ICC.1:2010) of version 4 with these tags and a white of D50."""
-    tags = [(b"wtpt", _xyz(_D50)), *tags]
+    tags = [(b"wtpt", _xyz(_d50())), *tags]
     at = 128 + 4 + 12 * len(tags)
     table, body = struct.pack(">I", len(tags)), b""
     for name, contents in tags:
@@ -318,5 +324,5 @@ def _profile(space: bytes, tags: list[tuple[bytes, bytes]]) -> bytes:
     header[8:12] = b"\x04\x20\0\0"
     header[12:24] = b"mntr" + space + b"XYZ "
     header[36:40] = b"acsp"
-    header[68:80] = _xyz(_D50)[8:]
+    header[68:80] = _xyz(_d50())[8:]
     return bytes(header) + table + body

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kmeans_c.images import OPAQUE, as_pixels, read_image
+from kmeans_c.images import as_pixels, read_image
+from kmeans_c.modes import OPAQUE
 
 # The formats that can be written, by the endings of their names.
 FORMATS = {

@@ -16,9 +16,9 @@ from kmeans_c.checks import check_choice, check_int
 from kmeans_c.color_management import Conversion, meaning
 from kmeans_c.decoders import check_size, format_of, naming, opened
 from kmeans_c.files import FilePath
-from kmeans_c.images import ICC, MAX_PIXELS, OPAQUE, SIDEWAYS, load, open_source, upright
+from kmeans_c.images import ICC, MAX_PIXELS, SIDEWAYS, load, open_source, upright
 from kmeans_c.metadata import Metadata, read_metadata
-from kmeans_c.modes import Pixels
+from kmeans_c.modes import OPAQUE, Pixels
 
 Packed = NDArray[np.uint32]
 
@@ -27,6 +27,9 @@ MAX_TOTAL_PIXELS = 1 << 31
 
 # A frame costs some 0.3 ms whatever its size, as much as so many pixels.
 PIXELS_A_FRAME = 1 << 16
+
+# libtiff walks to each page from the first: 4096 pages, the most that there may be, take 10 s.
+PIXELS_A_PAGE = 1 << 19
 
 # These formats have frames or pages.
 ANIMATED = ("gif", "png", "webp", "tiff")
@@ -152,8 +155,8 @@ def read_frames(
     max_pixels : int
         Of a frame.
     max_total_pixels : int
-        Of all frames, each of which counts as at least 65,536. More are refused before any frame is
-        decoded.
+        Of all frames, each of which counts as at least 65,536, a page of a TIFF as 524,288. More
+        are refused before any frame is decoded.
     icc : {"convert", "keep"}
         As for `read_image`.
 
@@ -205,18 +208,6 @@ class Limits(NamedTuple):
                 f"animation has {total} pixels in {n_frames} frames, limit is {self.total} "
                 "(max_total_pixels)"
             )
-
-
-def rgba(pixels: Pixels) -> Pixels:
-    """Give pixels of any kind as a new (H, W, 4) array, whose colour is 0 where alpha is."""
-    shown = np.empty((*pixels.shape[:2], 4), np.uint8)
-    if pixels.shape[2:] == (4,):
-        shown[...] = pixels
-        shown[shown[:, :, 3] == 0] = 0
-        return shown
-    shown[:, :, :3] = pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
-    shown[:, :, 3] = OPAQUE
-    return shown
 
 
 def packed(pixels: Pixels) -> Packed:
@@ -272,7 +263,8 @@ def _gif_frames(file: BinaryIO, gif: gif_file.Gif) -> Iterator[Frame]:
         colors = _gif_table(image.palette or gif.palette)[indices]
         drawn = True if image.transparent is None else indices != image.transparent
         np.copyto(region, colors, where=drawn)
-        yield Frame(canvas.copy().view(np.uint8).reshape(*canvas.shape, 4), image.duration)
+        pixels = canvas.copy().view(np.uint8).reshape(*canvas.shape, 4)
+        yield Frame(pixels, Fraction(image.hundredths, 100))
         if image.disposal == gif_file.BACKGROUND:
             region[...] = 0
         elif before is not None:
@@ -306,7 +298,7 @@ def _read_png(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     def decode(data: list[tuple[int, int]], width: int, height: int) -> Pixels:
         part = opened(png_file.standalone(file, apng, data, width, height))
         load(part)
-        return rgba(modes.eight_bit(part, conversion))
+        return modes.rgba(modes.eight_bit(part, conversion))
 
     def frames() -> Iterator[Frame]:
         canvas = np.zeros((apng.height, apng.width, 4), np.uint8)
@@ -318,7 +310,7 @@ def _read_png(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
                 blend_over(region, pixels)
             else:
                 region[...] = pixels
-            yield Frame(turn.upright(canvas.copy()), control.duration)
+            yield Frame(turn.upright(canvas.copy()), Fraction(*control.duration))
             if before is not None:
                 region[...] = before
             elif control.dispose != png_file.NONE:
@@ -351,7 +343,7 @@ def _read_webp(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
         for number in range(again.n_frames):
             again.seek(number)
             again.load()
-            pixels = turn.upright(rgba(modes.eight_bit(again, conversion)))
+            pixels = turn.upright(modes.rgba(modes.eight_bit(again, conversion)))
             yield Frame(pixels, Fraction(again.info["duration"], 1000))
 
     return _Reel(
@@ -386,7 +378,7 @@ def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
             if number and profile != own:
                 way = Conversion(meaning(profile))
             page = _Turn(*load(again))
-            yield Frame(page.upright(rgba(modes.eight_bit(again, way))), Fraction(0))
+            yield Frame(page.upright(modes.rgba(modes.eight_bit(again, way))), Fraction(0))
 
     return _Reel(
         *turn.size(image.width, image.height),
@@ -405,7 +397,7 @@ def _check_pages(image: Any, limits: Limits) -> int:
     while True:
         check_size(image.width, image.height, limits.pixels)
         pages += 1
-        total += max(image.width * image.height, PIXELS_A_FRAME)
+        total += max(image.width * image.height, PIXELS_A_PAGE)
         limits.check_total(total, pages)
         if image.format != "TIFF":
             return pages

@@ -8,7 +8,6 @@ background colour, where browsers show nothing, and joins equal frames when it w
 
 import io
 import struct
-from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -37,8 +36,8 @@ class Image(NamedTuple):
         Its own; None: the global one.
     transparent : int or None
         The index that leaves the canvas as it is.
-    duration : Fraction
-        Seconds.
+    hundredths : int
+        Of a second that it is shown.
     disposal : int
         KEEP, BACKGROUND or PREVIOUS.
     at, length : int
@@ -52,7 +51,7 @@ class Image(NamedTuple):
     interlaced: bool
     palette: bytes | None
     transparent: int | None
-    duration: Fraction
+    hundredths: int
     disposal: int
     at: int
     length: int
@@ -130,9 +129,18 @@ def read_gif(file: BinaryIO, max_frames: int) -> Gif:
     )
 
 
-def count_images(file: BinaryIO, most: int) -> int:
-    """Count the images of a GIF, damaged or not, up to `most`; the file is left at its start."""
+def survey(file: BinaryIO, most: int) -> tuple[int, tuple[int, int, int, int] | None]:
+    """Look at the images of a GIF, damaged or not; the file is left at its start.
+
+    Returns
+    -------
+    n_images : int
+        At most `most`.
+    region : (left, top, right, bottom) or None
+        Of the first image.
+    """
     images = 0
+    region: tuple[int, int, int, int] | None = None
     try:
         file.seek(10)
         flags = _read(file, 3)[0]
@@ -143,12 +151,14 @@ def count_images(file: BinaryIO, most: int) -> int:
                 file.seek(1, io.SEEK_CUR)
                 _sub_blocks(file, 0)
             elif kind == b",":
-                _image(file, bytes(4))
+                found = _image(file, bytes(4))
+                right, bottom = found.left + found.width, found.top + found.height
+                region = region or (found.left, found.top, right, bottom)
                 images += 1
     except SyntaxError:
         pass
     file.seek(0)
-    return images
+    return images, region
 
 
 def standalone(file: BinaryIO, image: Image) -> BinaryIO:
@@ -275,7 +285,7 @@ def _image(file: BinaryIO, control: bytes) -> Image:
         bool(flags & 0x40),
         palette,
         transparent if control[0] & 1 else None,
-        Fraction(hundredths, 100),
+        hundredths,
         disposal if disposal in (BACKGROUND, PREVIOUS) else KEEP,
         at,
         file.tell() - 1 - at,

@@ -18,15 +18,13 @@ from kmeans_c.decoders import check_size, format_of, naming, opened
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
 from kmeans_c.metadata import Metadata, read_metadata
-from kmeans_c.modes import Pixels
+from kmeans_c.modes import OPAQUE, Pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
 
 # A TIFF costs 0.1 ms a page to count; that a hostile one has more pages than this is all one needs.
 MAX_FRAMES_COUNTED = 1000
-
-OPAQUE = 255
 
 ICC = ("convert", "keep")
 
@@ -210,15 +208,17 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     check_size(image.width, image.height, max_pixels)
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
     orientation, sideways = load(image)
-    pixels = _tidy(upright(modes.eight_bit(image, conversion), orientation))
+    pixels = modes.eight_bit(image, conversion)
     if kind == "gif":
-        frames = gif_file.count_images(file, MAX_FRAMES_COUNTED)
+        frames, region = gif_file.survey(file, MAX_FRAMES_COUNTED)
+        pixels = _cleared(pixels, region)
     else:
-        frames = _count_frames(image) if animated is None else max(animated, 1)
+        frames = _count_frames(image) if animated is None else animated
+    pixels = _tidy(upright(pixels, orientation))
     return Picture(
         pixels,
         kind,
-        frames,
+        max(frames, 1),
         n_bytes,
         read_metadata(image, conversion.kept, sideways=sideways),
         () if conversion.meaning.note is None else (conversion.meaning.note,),
@@ -240,6 +240,19 @@ def load(image: ImageFile.ImageFile) -> tuple[object, bool]:
     image.load()
     orientation = _orientation(image)
     return orientation, (before or orientation) in SIDEWAYS
+
+
+def _cleared(pixels: Pixels, region: tuple[int, int, int, int] | None) -> Pixels:
+    """Show nothing where a GIF's first image does not reach, as browsers do; Pillow paints it."""
+    height, width = pixels.shape[:2]
+    if region is None or (region[:2] == (0, 0) and region[2] >= width and region[3] >= height):
+        return pixels
+    left, top, right, bottom = region
+    shown = modes.rgba(pixels)
+    covered = np.zeros((height, width), np.bool_)
+    covered[top:bottom, left:right] = True
+    shown[~covered] = 0
+    return shown
 
 
 def _orientation(image: Image.Image) -> object:

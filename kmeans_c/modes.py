@@ -28,6 +28,8 @@ from PIL import Image, ImageFile
 
 Pixels: TypeAlias = NDArray[np.uint8]
 
+OPAQUE = 255
+
 _BITS_PER_SAMPLE = 258  # the TIFF tag
 
 
@@ -51,6 +53,18 @@ def eight_bit(image: Image.Image, convert: Callable[[Image.Image], Image.Image])
     if alpha is None:
         return np.asarray(colour.convert("RGB") if colour.mode == "CMYK" else colour)
     return np.dstack((np.asarray(colour.convert("RGB")), alpha))
+
+
+def rgba(pixels: Pixels) -> Pixels:
+    """Give pixels of any kind as a new (H, W, 4) array, whose colour is 0 where alpha is."""
+    shown = np.empty((*pixels.shape[:2], 4), np.uint8)
+    if pixels.shape[2:] == (4,):
+        shown[...] = pixels
+        shown[shown[:, :, 3] == 0] = 0
+        return shown
+    shown[:, :, :3] = pixels if pixels.ndim == 3 else pixels[:, :, np.newaxis]
+    shown[:, :, 3] = OPAQUE
+    return shown
 
 
 def scale_colour_key(image: ImageFile.ImageFile) -> None:

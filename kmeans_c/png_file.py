@@ -4,12 +4,16 @@ Pillow decodes and encodes the pixels of single images; how they lie in the file
 does compose the frames of an APNG, but blends palette indices and drops alpha on the way.
 """
 
+from __future__ import annotations
+
 import io
 import struct
 import zlib
 from collections.abc import Iterator
-from fractions import Fraction
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -25,13 +29,13 @@ _NEEDED = (b"PLTE", b"tRNS")  # by every frame
 
 
 class Control(NamedTuple):
-    """One fcTL: a frame's region, duration and way onto the canvas, and where its data lie."""
+    """One fcTL: a frame's region, duration, way onto the canvas, and where its data lie."""
 
     width: int
     height: int
     left: int
     top: int
-    duration: Fraction
+    duration: tuple[int, int]
     dispose: int
     blend: int
     data: list[tuple[int, int]]
@@ -217,7 +221,7 @@ def fitting(duration: Fraction) -> Fraction:
     while near.numerator > 65535:
         near = duration.limit_denominator(max(1, near.denominator * 65535 // near.numerator))
         if near.denominator == 1:
-            return Fraction(min(near.numerator, 65535))
+            return min(near, near.__class__(65535))
     return near
 
 
@@ -228,7 +232,7 @@ def _control(contents: bytes) -> Control:
     numerator, denominator, dispose, blend = struct.unpack_from(">HHBB", contents, 20)
     if dispose > PREVIOUS or blend > OVER:
         raise SyntaxError("a frame's header makes no sense")
-    duration = Fraction(numerator, denominator or 100)
+    duration = (numerator, denominator or 100)
     return Control(width, height, left, top, duration, dispose, blend, [])
 
 

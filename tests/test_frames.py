@@ -119,6 +119,13 @@ class TestGif:
         with read(reference.gif(1, 1, PALETTE, images, loop=repeats)) as animation:
             assert animation.loop == plays
 
+    def test_what_the_first_image_leaves_uncovered_is_transparent(self):
+        images = [{"box": (1, 0, 2, 1), "indices": [1]}, {"box": (0, 0, 1, 1), "indices": [2]}]
+        data = reference.gif(3, 1, PALETTE, images)
+        expected = [[0] * 4, [200, 0, 0, 255], [0] * 4]
+        assert shown(data)[0] == [expected]
+        assert read_image(io.BytesIO(data)).pixels.tolist() == [expected]
+
     def test_other_blocks_are_passed_over(self):
         extra = b"!\xfe\x03abc\0" + b"!\xff\x0bXMP DataXMP\x02xx\0" + b"\0\0"
         images = [{"box": (0, 0, 1, 1), "indices": [1]}] * 2
@@ -301,9 +308,10 @@ class TestLimits:
     @pytest.mark.parametrize("kind", ["gif", "png", "tiff"])
     def test_frames_count_as_pixels(self, kind):
         data = many(kind, 5)
-        assert len(shown(data, max_total_pixels=5 * frames.PIXELS_A_FRAME)) == 5
+        most = 5 * (frames.PIXELS_A_PAGE if kind == "tiff" else frames.PIXELS_A_FRAME)
+        assert len(shown(data, max_total_pixels=most)) == 5
         with pytest.raises(OSError, match=r"animation has (.* limit is|more than)"):
-            read(data, max_total_pixels=5 * frames.PIXELS_A_FRAME - 1)
+            read(data, max_total_pixels=most - 1)
 
     def test_hundred_thousand_frames_are_refused_at_once(self):
         one = reference.gif(1, 1, PALETTE, [{"box": (0, 0, 1, 1), "indices": [1]}])
