@@ -69,7 +69,8 @@ class Encoded(NamedTuple):
     def shown_by(self, data: bytes) -> bool:
         """Whether a file shows exactly these frames, so long and so often: by decoding it."""
         try:
-            with read_frames(io.BytesIO(data), max_total_pixels=1 << 62) as animation:
+            # The colours of a profile that was kept are to be compared as they are.
+            with read_frames(io.BytesIO(data), max_total_pixels=1 << 62, icc="keep") as animation:
                 if len(animation) != len(self.digests) or animation.loop != self.loop:
                     return False
                 expected = zip(self.digests, self.durations, strict=True)
@@ -164,8 +165,8 @@ class QuantizedAnimation:
         ------
         ValueError
             If the format can't hold it: partial transparency in a GIF, frames of different sizes
-            anywhere but in a TIFF, sizes or durations beyond what there is room for; or if it
-            holds no animations.
+            anywhere but in a TIFF, sizes or durations beyond what there is room for, a profile that
+            was kept in a GIF or TIFF; or if it holds no animations.
         OSError
             If a frame turns out to be damaged.
         """
@@ -251,6 +252,8 @@ class QuantizedAnimation:
 
     def _check_fits(self, kind: str) -> None:
         width, height = self.animation.width, self.animation.height
+        if self.animation.metadata.icc and kind not in ("png", "webp"):
+            raise ValueError(f"format: {kind} frames hold no colour profile; png and webp do")
         largest = _LARGEST_SIDE.get(kind)
         if largest is not None and max(width, height) > largest:
             raise ValueError(

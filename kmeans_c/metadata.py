@@ -24,6 +24,9 @@ from kmeans_c.checks import check_choice
 
 POLICIES = ("none", "safe", "keep")
 
+# The formats that hold a profile. For others colours must be converted when they are read.
+WITH_PROFILE = ("png", "jpeg", "webp", "tiff")
+
 _XMP_KEY = "XML:com.adobe.xmp"
 
 # Texts of a PNG that say who made it (PNG, third edition, 11.3.3.1), and EXIF's.
@@ -146,8 +149,15 @@ def save_options(metadata: Metadata, kind: str, policy: str = "safe") -> dict[st
     dict
         Keyword arguments for ``Image.save``, none where there is nothing to write. What the format
         can't hold is not there: GIF has comments only, BMP a resolution only.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If there is no such policy, or if the pixels need a profile and the format holds none.
     """
     left = kept(metadata, policy)
+    if left.icc and kind not in WITH_PROFILE:
+        raise ValueError(f"format: {kind} holds no colour profile; png, jpeg, webp and tiff do")
     if kind == "webp":
         left = with_resolution(left, policy)
     if kind == "gif":

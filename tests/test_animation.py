@@ -2,8 +2,10 @@
 
 import hashlib
 import io
+import struct
 import subprocess
 import sys
+import zlib
 from fractions import Fraction
 from itertools import chain, pairwise
 from pathlib import Path
@@ -374,6 +376,64 @@ class TestSave:
         with pytest.raises(OSError, match="image: "):
             compress_animation(io.BytesIO(data[:-30]), tmp_path / "a.gif", 4)
         assert list(tmp_path.iterdir()) == []
+
+
+class TestMetadata:
+    profile = hostile.swapped_profile()
+
+    def film(self):
+        exif = PIL.Image.Exif()
+        exif[315] = "Ada"
+        exif[271] = "Camera Works"
+        chunks = [
+            (b"iCCP", b"x\0\0" + zlib.compress(self.profile)),
+            (b"pHYs", struct.pack(">IIB", 11811, 5906, 1)),
+            (b"eXIf", exif.tobytes()[6:]),
+            (b"tEXt", b"Author\0Ada"),
+            (b"tEXt", b"Software\0secret"),
+        ]
+        return source([[[COLORS[1], COLORS[2]]], [[COLORS[2], COLORS[3]]]], chunks=chunks)
+
+    def written(self, kind, policy, icc="convert"):
+        with read_frames(self.film(), icc=icc) as animation:
+            encoded = quantize_animation(animation, 4).encode(kind, metadata=policy)
+        assert encoded.shown_by(encoded.data)
+        return encoded.data
+
+    @pytest.mark.parametrize("kind", ["png", "webp"])
+    def test_policies(self, kind):
+        for policy, artist, maker in (
+            ("none", False, False),
+            ("safe", True, False),
+            ("keep", True, True),
+        ):
+            data = self.written(kind, policy)
+            assert (b"Ada" in data) == artist
+            assert (b"Camera Works" in data) == maker
+            with read_frames(io.BytesIO(data)) as again:
+                texts = dict(again.metadata.texts)
+                if kind == "png":
+                    assert ("Author" in texts, "Software" in texts) == (artist, maker)
+                    assert (again.metadata.dpi is not None) == artist
+
+    def test_comments(self):
+        assert b"Ada" not in self.written("gif", "none")
+        assert b"secret" not in self.written("gif", "safe")
+        assert b"secret" in self.written("gif", "keep")
+
+    @pytest.mark.parametrize("kind", ["png", "webp"])
+    def test_profile(self, kind):
+        for policy in ("none", "safe", "keep"):
+            data = self.written(kind, policy, icc="keep")
+            with read_frames(io.BytesIO(data), icc="keep") as again:
+                assert again.metadata.icc == self.profile
+                assert next(iter(again)).pixels[0, 0].tolist() == list(COLORS[1])
+        assert self.profile not in self.written(kind, "keep")
+
+    @pytest.mark.parametrize("kind", ["gif", "tiff"])
+    def test_profile_that_has_no_place(self, kind):
+        with pytest.raises(ValueError, match=f"^format: {kind} frames hold no colour profile"):
+            self.written(kind, "safe", icc="keep")
 
 
 class TestLzw:

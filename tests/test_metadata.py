@@ -151,6 +151,11 @@ class TestPolicies:
                 _, image = written(metadata, kind, policy)
                 assert image.info["icc_profile"] == metadata.icc
 
+    @pytest.mark.parametrize("kind", ["gif", "bmp"])
+    def test_profile_that_has_no_place(self, kind):
+        with pytest.raises(ValueError, match=f"^format: {kind} holds no colour profile"):
+            save_options(Metadata(icc=b"x"), kind, "none")
+
     def test_comments(self):
         metadata = read(rich("jpeg")).metadata
         _, image = written(metadata, "gif", "keep")
