@@ -245,6 +245,27 @@ def lzw(indices: NDArray[np.uint8], bits: int) -> bytes:
     return bytes([max(2, bits)]) + _in_sub_blocks(b"".join(parts)) + b"\0"
 
 
+def still(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> bytes:
+    """Write a whole file of one image.
+
+    Parameters
+    ----------
+    palette : (n, 3) or (n, 4) array of uint8
+        At most 256; of those with an alpha of 0 the first is transparent, all others are opaque.
+    indices : (H, W) array of uint8
+    """
+    height, width = indices.shape
+    clear = np.flatnonzero(palette[:, 3:] == 0)
+    drawn = image(
+        (0, 0, width, height),
+        lzw(indices, table_bits(len(palette))),
+        hundredths=0,
+        disposal=0,
+        transparent=int(clear[0]) if len(clear) else None,
+    )
+    return header(width, height, palette[:, :3].tobytes(), 1) + drawn + b";"
+
+
 def comment(text: bytes) -> bytes:
     """Write a comment."""
     return b"!\xfe" + _in_sub_blocks(text) + b"\0"

@@ -317,7 +317,7 @@ def _texts(image: Image.Image) -> tuple[tuple[str, str], ...]:
     comment = image.info.get("comment")
     if isinstance(comment, bytes):
         return (("Comment", comment.decode("utf-8", "replace")),)
-    found = getattr(image, "_text", None) or {}
+    found = getattr(image, "text", None) or {}  # a PNG's, which is loaded to its end
     return tuple(
         (key, str(text))
         for key, text in found.items()

@@ -24,6 +24,9 @@ SOURCE, OVER = range(2)  # how a frame is put onto the canvas
 _COLOR = (b"cICP", b"sRGB", b"gAMA", b"cHRM")
 _LARGEST_COLOR = 32
 
+# A file of many empty chunks would take a hundred bytes of memory for each of twelve in the file.
+MAX_DATA_CHUNKS = 1 << 20
+
 _ANIMATION = (b"acTL", b"fcTL", b"fdAT")
 _NEEDED = (b"PLTE", b"tRNS")  # by every frame
 
@@ -152,11 +155,14 @@ class _Parts:
         self.shared: list[bytes] = []
         self.default: list[tuple[int, int]] = []
         self.frames: list[Control] = []
-        self.n_controls = self.sequence = 0
+        self.n_controls = self.sequence = self.n_data = 0
         self.seen_data = False
 
     def take(self, name: bytes, at: int, length: int) -> None:
         """Look at the next chunk."""
+        self.n_data += name in (b"IDAT", b"fdAT")
+        if self.n_data > MAX_DATA_CHUNKS:
+            raise OSError(f"animation has more than {MAX_DATA_CHUNKS} pieces")
         if name == b"IHDR":
             self.header = _contents(self.file, at, min(length, 13))
         elif name == b"IDAT":

@@ -471,6 +471,20 @@ class TestLzw:
         monkeypatch.setattr(gif_file, "_SLICE", 77)
         assert gif_file.lzw(indices, 8) == whole
 
+    @pytest.mark.parametrize("K", [1, 2, 3, 16, 17, 255, 256])
+    def test_still_image(self, K):
+        rng = np.random.default_rng(K)
+        palette = rng.integers(0, 256, (K, 4), dtype=np.uint8)
+        palette[:, 3] = 255
+        palette[K // 2] = 0
+        indices = rng.integers(0, K, (23, 31), dtype=np.uint8)
+        for table in (palette, palette[:, :3]):
+            with PIL.Image.open(io.BytesIO(gif_file.still(table, indices))) as shown:
+                expected = PIL.Image.fromarray(table[indices]).convert("RGBA")
+                pixels = np.array(shown.convert("RGBA"))
+                pixels[pixels[..., 3] == 0] = 0
+                assert np.array_equal(pixels, np.asarray(expected))
+
     def test_nothing_at_all(self):
         out = np.zeros(8, np.uint8)
         encoder = Encoder(2)

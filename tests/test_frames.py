@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kmeans_c import frames
+from kmeans_c import frames, png_file
 from kmeans_c.frames import read_frames
 from kmeans_c.images import read_image
 
@@ -321,6 +321,12 @@ class TestLimits:
         with pytest.raises(OSError, match="animation has more than 32768 frames"):
             read(data)
         assert time.monotonic() - began < 5
+
+    def test_many_empty_pieces(self, monkeypatch):
+        monkeypatch.setattr(png_file, "MAX_DATA_CHUNKS", 7)
+        assert len(shown(many("png", 4))) == 4
+        with pytest.raises(OSError, match="animation has more than 7 pieces"):
+            read(many("png", 5))
 
     @pytest.mark.parametrize("kind", hostile.bombs())
     def test_bombs(self, kind):
