@@ -32,16 +32,13 @@ from kmeans_c.clustering import Fit, fit
 from kmeans_c.drawings import Cel
 from kmeans_c.frames import MAX_TOTAL_PIXELS, Animation, packed, read_frames
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import MAX_PIXELS
+from kmeans_c.images import ANIMATED, MAX_PIXELS
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.metadata import Metadata, kept, with_resolution
 from kmeans_c.modes import OPAQUE
 from kmeans_c.seeding import INITS, Draw
 from kmeans_c.threads import thread_count
 from kmeans_c.tiff_file import Pages
-
-# The formats that hold several frames. Those of a TIFF are pages, without durations.
-FORMATS = ("gif", "png", "webp", "tiff")
 
 _LARGEST_SIDE = {"gif": 65535, "webp": 1 << 14}
 
@@ -170,7 +167,7 @@ class QuantizedAnimation:
         OSError
             If a frame turns out to be damaged.
         """
-        kind = check_choice("format", encoding.check_format(format), FORMATS)
+        kind = check_choice("format", encoding.check_format(format), ANIMATED)
         left = kept(self.animation.metadata, metadata)
         self._check_fits(kind)
         digests: list[bytes] = []
@@ -275,9 +272,13 @@ class QuantizedAnimation:
             alpha = any(np.any(palette[:, 3] < OPAQUE) for palette in self.palettes)
             return WebpWriter(*about, metadata, alpha=alpha)
         # A transparent entry may need another bit for every pixel: then both ways are tried.
-        n = len(self.palettes[0])
-        doubtful = len(self.palettes) == 1 and n & (n - 1) == 0 and n < encoding.MAX_COLORS
-        spares = (True, False) if doubtful and self.palettes[0][0].any() else (True,)
+        doubtful = any(
+            len(palette) & (len(palette) - 1) == 0
+            and len(palette) < encoding.MAX_COLORS
+            and palette[0].any()
+            for palette in self.palettes
+        )
+        spares = (True, False) if doubtful else (True,)
         if kind == "gif":
             writers: Sequence[Writer] = [
                 GifWriter(*about, self.palettes, metadata, spare=spare) for spare in spares
@@ -452,8 +453,8 @@ def compress_animation(
         As `read_frames`, `quantize_animation` and `QuantizedAnimation.save` do.
     """
     start = time.perf_counter()
-    kind = check_choice("format", encoding.check_format(format), FORMATS) if format else None
-    kind = kind or check_choice("format", encoding.format_for(output), FORMATS)
+    kind = check_choice("format", encoding.check_format(format), ANIMATED) if format else None
+    kind = kind or check_choice("format", encoding.format_for(output), ANIMATED)
     if isinstance(output, str | os.PathLike):
         files.check_target(output, overwrite=overwrite)
     with read_frames(

@@ -31,9 +31,6 @@ PIXELS_A_FRAME = 1 << 16
 # libtiff walks to each page from the first: 4096 pages, the most that there may be, take 10 s.
 PIXELS_A_PAGE = 1 << 19
 
-# These formats have frames or pages.
-ANIMATED = ("gif", "png", "webp", "tiff")
-
 
 class Frame(NamedTuple):
     """One frame as the viewer sees it.

@@ -26,6 +26,10 @@ MAX_PIXELS = 1024**3 // 4 // 3
 # A TIFF costs 0.1 ms a page to count; that a hostile one has more pages than this is all one needs.
 MAX_FRAMES_COUNTED = 1000
 
+# The formats that hold several frames; those of a TIFF are pages, without durations. The further
+# pictures of a JPEG (MPO: other views, gain maps) are no frames.
+ANIMATED = ("gif", "png", "webp", "tiff")
+
 ICC = ("convert", "keep")
 
 _ORIENTATION = 0x0112  # the EXIF tag

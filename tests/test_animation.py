@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import os
 import struct
 import subprocess
 import sys
@@ -508,6 +509,31 @@ class TestClock:
         assert held.numerator <= 65535
         assert held.denominator <= 65535
         assert abs(held - duration) <= max(duration / 60_000, Fraction(1, 60_000), duration - 65535)
+
+
+@pytest.mark.skipif("KMEANS_C_SHARED" not in os.environ, reason="KMEANS_C_SHARED names no folder")
+class TestCollection:
+    """Strangers' animations, if KMEANS_C_SHARED names the folder of a collection."""
+
+    FOLDER = Path(os.environ.get("KMEANS_C_SHARED", "")) / "images"
+
+    @pytest.mark.parametrize("kind", [*KINDS, "tiff"])
+    @pytest.mark.parametrize("folder", ["animated", "difficult/gif", "difficult/apng"])
+    def test_all_frames_in_every_format(self, folder, kind):
+        shown = 0
+        for path in sorted((self.FOLDER / folder).iterdir()):
+            try:
+                with read_frames(path) as animation:
+                    for per_frame in (False, True):
+                        quantized = quantize_animation(animation, 16, 2, per_frame=per_frame)
+                        encoded = quantized.encode(kind, metadata="keep")
+                        assert encoded.shown_by(encoded.data)
+                        shown += 1
+            except OSError as error:
+                assert str(path) in str(error)
+            except ValueError as error:
+                assert "gif holds no partial transparency" in str(error)
+        assert shown >= 10
 
 
 # Hundreds of frames in a process of its own: what it needs must not grow with their number.
