@@ -11,14 +11,11 @@ what it adds to a pixel depends on all pixels before it.)
 # np.random in annotations would import it, a tenth of this package's own import time.
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import io
 import math
 import os
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
@@ -30,9 +27,9 @@ from kmeans_c.animation_writers import ApngWriter, GifWriter, Smallest, WebpWrit
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import Fit, fit
 from kmeans_c.drawings import Cel
-from kmeans_c.frames import MAX_TOTAL_PIXELS, Animation, packed, read_frames
+from kmeans_c.frames import Animation, packed, read_frames
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import ANIMATED, MAX_PIXELS
+from kmeans_c.images import ANIMATED
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.metadata import Metadata, kept, with_resolution
 from kmeans_c.modes import OPAQUE
@@ -374,114 +371,6 @@ def quantize_animation(
     )
 
 
-@dataclass(frozen=True, slots=True)
-class CompressedAnimation:
-    """What `compress_animation` did; the attributes are those of `Compressed`.
-
-    `palette_size` is the most that any frame's palette has, `colors_before` counts the colours of
-    all frames together (with `per_frame` the most of any frame), `colors_after` those of all
-    palettes.
-    """
-
-    input: str | None
-    output: str | None
-    width: int
-    height: int
-    frames: int
-    palette_size: int
-    colors_before: int
-    colors_after: int
-    bytes_before: int
-    bytes_after: int
-    mse: float
-    psnr: float
-    n_iter: int
-    seconds: float
-
-    @property
-    def larger(self) -> bool:
-        """Whether the output takes more bytes than the input."""
-        return self.bytes_after > self.bytes_before
-
-    def to_dict(self) -> dict[str, object]:
-        """Give the attributes by name, with None for an infinite PSNR, as JSON has no infinity."""
-        values = dataclasses.asdict(self) | {"larger": self.larger}
-        return values if math.isfinite(self.psnr) else values | {"psnr": None}
-
-
-def compress_animation(
-    input: files.FilePath | BinaryIO,  # noqa: A002 - as in compress
-    output: files.FilePath | BinaryIO,
-    K: int = 16,
-    ITERS: int | None = 10,
-    *,
-    per_frame: bool = False,
-    init: str = "k-means++",
-    seed: int | np.random.Generator | None = 0,
-    n_threads: int | None = None,
-    format: str | None = None,  # noqa: A002 - Pillow's name
-    overwrite: bool = False,
-    max_pixels: int = MAX_PIXELS,
-    max_total_pixels: int = MAX_TOTAL_PIXELS,
-    metadata: str = "safe",
-    icc: str = "convert",
-) -> CompressedAnimation:
-    """Reduce an animation, or the pages of a TIFF, to at most K colours, from file to file.
-
-    Parameters
-    ----------
-    input, output : path or binary file object
-        The output is written whole or not at all, and only if it shows every frame as long as it
-        should. It may be the input, with `overwrite`.
-    K, ITERS, per_frame, init, seed, n_threads
-        As for `quantize_animation`.
-    format : str, optional
-        "gif", "png", "webp" or "tiff". Default: what the ending of the output's name says.
-    overwrite : bool
-        Whether an existing file may be replaced.
-    max_pixels, max_total_pixels, icc
-        As for `read_frames`.
-    metadata : {"none", "safe", "keep"}
-
-    Returns
-    -------
-    CompressedAnimation
-
-    Raises
-    ------
-    OSError, TypeError, ValueError
-        As `read_frames`, `quantize_animation` and `QuantizedAnimation.save` do.
-    """
-    start = time.perf_counter()
-    kind = check_choice("format", encoding.check_format(format), ANIMATED) if format else None
-    kind = kind or check_choice("format", encoding.format_for(output), ANIMATED)
-    if isinstance(output, str | os.PathLike):
-        files.check_target(output, overwrite=overwrite)
-    with read_frames(
-        input, max_pixels=max_pixels, max_total_pixels=max_total_pixels, icc=icc
-    ) as animation:
-        quantized = quantize_animation(
-            animation, K, ITERS, per_frame=per_frame, init=init, seed=seed, n_threads=n_threads
-        )
-        n_bytes = quantized.save(output, kind, metadata=metadata, overwrite=overwrite)
-        return CompressedAnimation(
-            input=_name(input),
-            output=_name(output),
-            width=animation.width,
-            height=animation.height,
-            frames=len(animation),
-            palette_size=max(map(len, quantized.palettes)),
-            colors_before=quantized.colors,
-            colors_after=len(np.unique(np.concatenate(quantized.palettes), axis=0)),
-            bytes_before=animation.n_bytes,
-            bytes_after=n_bytes,
-            mse=quantized.mse,
-            psnr=quantized.psnr,
-            n_iter=quantized.n_iter,
-            seconds=time.perf_counter() - start,
-        )
-
-
 class _Mapper:
     """One palette's map from RGBA pixels to entries."""
 
@@ -535,10 +424,3 @@ def _rgba(colors: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def _digest(shown: NDArray[np.uint32]) -> bytes:
     shape = repr(shown.shape).encode()
     return hashlib.blake2b(np.ascontiguousarray(shown).data, digest_size=16, key=shape).digest()
-
-
-def _name(file: object) -> str | None:
-    if isinstance(file, str | os.PathLike):
-        return os.fspath(file)
-    name = getattr(file, "name", None)
-    return name if isinstance(name, str) else None

@@ -22,8 +22,9 @@ from hypothesis import strategies as st
 
 from kmeans_c import gif_file, png_file
 from kmeans_c._kernels.lzw import Encoder
-from kmeans_c.animation import compress_animation, quantize_animation
+from kmeans_c.animation import quantize_animation
 from kmeans_c.animation_writers import Clock
+from kmeans_c.compress_animation import compress_animation
 from kmeans_c.frames import read_frames
 
 KINDS = ("gif", "png", "webp")
