@@ -33,7 +33,7 @@ from kmeans_c.images import ANIMATED
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.metadata import Metadata, kept, with_resolution
 from kmeans_c.modes import OPAQUE
-from kmeans_c.seeding import INITS, Draw
+from kmeans_c.method import as_method
 from kmeans_c.threads import thread_count
 from kmeans_c.tiff_file import Pages
 
@@ -302,7 +302,8 @@ def quantize_animation(
     ITERS: int | None = 10,
     *,
     per_frame: bool = False,
-    init: str = "k-means++",
+    init: str | ArrayLike = "search",
+    effort: str = "balanced",
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
 ) -> QuantizedAnimation:
@@ -320,7 +321,7 @@ def quantize_animation(
     per_frame : bool
         Whether each frame has a palette of its own. With one palette a colour that does not change
         stays exactly the same; with palettes of their own it may flicker.
-    init, seed, n_threads
+    init, effort, seed, n_threads
         As for `quantize`.
 
     Returns
@@ -341,7 +342,6 @@ def quantize_animation(
         raise TypeError(f"animation: expected an Animation, got {got}")
     K = check_int("K", K, 1, encoding.MAX_COLORS)
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
-    check_choice("init", init, INITS)
     threads = thread_count(n_threads)
 
     histograms = _histograms(animation, threads) if per_frame else [_counted(animation, threads)]
@@ -352,8 +352,10 @@ def quantize_animation(
         # colour makes GIF and APNG up to three times as large for 0.1 to 0.8 dB.
         full = K == encoding.MAX_COLORS < len(histogram) and not histogram.has_transparent
         # A frame's own palette does not depend on the frames before it: each begins at the seed.
-        draw = Draw(seed)
-        found: Fit = fit(histogram, K - full, ITERS, init=init, draw=draw, n_threads=threads)
+        method = as_method(
+            K - full, init=init, effort=effort, space="srgb", keep=None, seed=seed
+        )
+        found: Fit = fit(histogram, K - full, ITERS, method, n_threads=threads)
         palettes.append(_rgba(found.palette))
         exact.append(len(found.palette) == len(histogram))
         colors = max(colors, len(histogram))

@@ -61,7 +61,8 @@ def compress_animation(
     ITERS: int | None = 10,
     *,
     per_frame: bool = False,
-    init: str = "k-means++",
+    init: str | ArrayLike = "search",
+    effort: str = "balanced",
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
     format: str | None = None,  # noqa: A002 - Pillow's name
@@ -78,7 +79,7 @@ def compress_animation(
     input, output : path or binary file object
         The output is written whole or not at all, and only if it shows every frame as long as it
         should. It may be the input, with `overwrite`.
-    K, ITERS, per_frame, init, seed, n_threads
+    K, ITERS, per_frame, init, effort, seed, n_threads
         As for `quantize_animation`.
     format : str, optional
         "gif", "png", "webp" or "tiff". Default: what the ending of the output's name says.
@@ -106,7 +107,7 @@ def compress_animation(
         input, max_pixels=max_pixels, max_total_pixels=max_total_pixels, icc=icc
     ) as animation:
         quantized = quantize_animation(
-            animation, K, ITERS, per_frame=per_frame, init=init, seed=seed, n_threads=n_threads
+            animation, K, ITERS, per_frame=per_frame, init=init, effort=effort, seed=seed, n_threads=n_threads
         )
         n_bytes = quantized.save(output, kind, metadata=metadata, overwrite=overwrite)
         return CompressedAnimation(

@@ -164,9 +164,7 @@ class _Search:
                 return out, extra
         return self.indices, 0
 
-    def _smoothed(
-        self, model: _Model, step: int, firsts: NDArray[np.int64]
-    ) -> tuple[Indices, int]:
+    def _smoothed(self, model: _Model, step: int, firsts: NDArray[np.int64]) -> tuple[Indices, int]:
         weight = math.isqrt(math.isqrt(1 << step))  # exactly the floor of 2 ** (step / 4)
         largest = int(model.costs.max()) + int(model.new_costs.max())
         out = self.indices.copy()

@@ -14,7 +14,7 @@ from kmeans_c.search import EFFORTS
 from kmeans_c.seeding import Draw
 
 
-def fitted(histogram, K=16, ITERS=10, seed=0, n_threads=1, effort="balanced", keep=None):
+def fitted(histogram, K=16, ITERS=10, seed=0, *, n_threads=1, effort="balanced", keep=None):
     method = as_method(K, init="k-means++", effort=effort, space="srgb", keep=keep, seed=seed)
     return fit(histogram, K, ITERS, method, n_threads=n_threads)
 

@@ -57,6 +57,15 @@ def test_table_gives_what_sorting_gives(rng, simd, n_threads, channels):
     assert by_table.total == len(pixels)
 
 
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_weights_in_pieces(rng, channels, monkeypatch):
+    monkeypatch.setattr(kmeans_c.histogram, "SLICE", 700)
+    monkeypatch.setattr(kmeans_c.histogram, "SORTED", 300)
+    pixels = random_pixels(rng, 3000, channels, 9)
+    weights = rng.integers(0, 2**34, 3000) * rng.integers(0, 2, 3000)
+    assert as_list(Histogram(channels).add(pixels, weights)) == reference.count(pixels, weights)
+
+
 @pytest.mark.parametrize("times", [254, 255, 256, 509, 510, 511, 512])
 def test_counters_overflow_exactly(n_threads, times):
     rest = np.arange(1, 200_001, dtype=np.uint32).view(np.uint8).reshape(-1, 4)[:, :3]
@@ -68,6 +77,20 @@ def test_counters_overflow_exactly(n_threads, times):
     assert histogram.colors[[0, -1]].tolist() == [[0, 0, 0], [255, 255, 255]]
     assert histogram.counts[[0, -1]].tolist() == [times, times]
     assert histogram.total == len(pixels)
+
+
+@pytest.mark.parametrize("channels", [3, 4])
+def test_overflow_in_many_rounds(rng, simd, n_threads, channels, monkeypatch):
+    """Flat runs and mixed batches, and overflow lists that are summed up again and again."""
+    monkeypatch.setattr(kmeans_c.histogram, "ROUND", 1 << 12)
+    monkeypatch.setattr(kmeans_c.histogram, "SLICE", 10_007)
+    monkeypatch.setattr(kmeans_c.histogram, "SORTED", 10_007)
+    pixels = random_pixels(rng, 1000, channels, 3)
+    pixels = np.repeat(pixels, rng.choice([1, 2, 40, 999], 1000), axis=0)
+    assert len(pixels) > kmeans_c.histogram.SORT_BELOW
+    colors, counts = np.unique(pixels, axis=0, return_counts=True)
+    histogram = Histogram(channels).add(pixels, n_threads=n_threads)
+    assert histogram == Histogram(channels).add(colors, counts)
 
 
 def test_more_than_32_bits_of_one_colour():

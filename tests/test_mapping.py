@@ -124,3 +124,20 @@ def test_learnt_owners_are_used(rng):
     table = PaletteMap(palette)
     table.learn(histogram, PaletteMap(palette).map(histogram.colors).astype(np.uint16))
     assert (table.map(pixels) == brute_force(pixels, palette)).all()
+
+
+@pytest.mark.parametrize("K", [3, 300])
+def test_alpha_of_many_pixels(rng, simd, n_threads, K, monkeypatch):
+    """By comparison, by the table that grows, and by the owners that a clustering knows."""
+    pixels = rng.integers(0, 256, (5001, 4), dtype=np.uint8)
+    pixels[:, 3] = rng.choice(np.array([0, 255, 255, 9], np.uint8), 5001)
+    pixels[1000:3500, 3] = 255  # whole runs
+    palette = rng.integers(0, 256, (K, 4), dtype=np.uint8)
+    palette[::2, 3] = 255
+    expected = PaletteMap(palette).map(pixels, n_threads=1)
+    monkeypatch.setattr(mapping, "COMPARE_ALL", 0)
+    assert (PaletteMap(palette).map(pixels, n_threads=n_threads) == expected).all()
+    histogram = Histogram(4).add(pixels)
+    owners = PaletteMap(palette).map(histogram.colors).astype(np.uint16)
+    found = mapping.map_counted(pixels, histogram, palette, owners, n_threads=n_threads)
+    assert (found == expected).all()

@@ -3,9 +3,9 @@
 # cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
 """A coarse picture of grouped points: at most N cells, each with the mean and weight of its points.
 
-Points stand in Z-order, so a cell is a range of them: some whole leaves, or a part of one. The cell
-with the largest squared error within is cut next, where the highest bit of its keys changes. Sums are
-kept as integers and compared as floats, which decide where cells are and nothing else.
+Points stand in Z-order, so a cell is a range of them: some whole leaves, or a part of one. The
+cell with the largest squared error within is cut next, where the highest bit of its keys changes.
+Sums are kept as integers and compared as floats, which decide where cells are and nothing else.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t

@@ -682,7 +682,8 @@ cdef class Tree(Points):
                 Py_ssize_t fixed=0):
         """Assign and move centroids to their means, up to `passes` times; the first `fixed` stay.
 
-        Stops before a move if another cluster is empty, and after a pass in which no centroid moved.
+        Stops before a move if another cluster is empty, and after a pass in which no centroid
+        moved.
         Returns (moves made, 0 all made | 1 converged | 2 a cluster is empty). `sums` are those
         of the last assignment.
         """

@@ -17,7 +17,8 @@ from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
-from kmeans_c._kernels.keys cimport channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key, rgba_key
+from kmeans_c._kernels.keys cimport (
+    channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key, rgba_key)
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
@@ -304,6 +305,7 @@ cdef void extract_page(const uint8_t* table, Py_ssize_t n_tables, Py_ssize_t str
     cdef Py_ssize_t i, j, t, word, found = 0
     for i in range(0, PAGE, 64):    # a cube of 4x4x4: most are empty
         some = 0
+        km_prefetch(table + i + 2048)
         for word in range(8):
             words[word] = km_load64(table + i + 8 * word)
             some |= words[word]

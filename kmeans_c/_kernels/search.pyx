@@ -24,15 +24,15 @@ from kmeans_c._kernels.nearest cimport MAX_LEAF, PACK, own_at, own_fn, pack_cent
 
 cdef enum:
     NEAR = 16           # clusters that a member may change to: 10 to 24 tried, little difference
-    SPREAD = 6          # neighbours of a moved centroid whose members look around again: 4 to 9 tried
+    SPREAD = 6          # neighbours of a moved centroid whose members look around: 4 to 9 tried
     TRIALS = 4          # of a round: more of them get in each other's way
     SETTLE = 12         # passes of a trial, at most
     TURNS = 6           # of the power iteration
     CUTS = 3            # steps to the best cut of an axis
     AXIS = 1 << 12      # largest component of an axis
 
-# A trial ends when what its error lacks is more than so many times what the last pass gained: passes
-# gain ever less, by about a fifth each.
+# A trial ends when what its error lacks is more than so many times what the last pass gained: each
+# pass gains less than the one before, by about a fifth.
 cdef double HOPE = 4
 # What a cluster's turn is put off by after a trial in vain.
 cdef double WEARY = 1.2
@@ -383,7 +383,7 @@ cdef class Search:
         cdef double turned[4]
         cdef double now[4]
         cdef double most, length = 0, apart, gain = 0
-        cdef int d, e, step, D = self.D
+        cdef int d, e, step, _, D = self.D
         cdef int32_t i
         cdef Sums* sums = &copy.sums[c]
         if sums.w == 0:
@@ -407,7 +407,7 @@ cdef class Search:
             return 0
         for d in range(D):
             now[d] = <double> (cov[d][e] if d >= e else cov[e][d])
-        for step in range(TURNS):
+        for _ in range(TURNS):
             most = 0
             for d in range(D):
                 most = max(most, fabs(now[d]))
@@ -493,7 +493,8 @@ cdef class Search:
         self.n_near[c] = n
 
     cdef void rate(self, int32_t c) noexcept nogil:
-        """What cutting c would gain, and what merging it with a neighbour would lose (Ward 1963)."""
+        """What cutting c would gain, and what merging it with a neighbour would lose (Ward
+        1963)."""
         cdef Copy* copy = &self.copies[0]
         cdef int32_t axis[4]
         cdef int64_t at
@@ -523,8 +524,8 @@ cdef class Search:
     # ---- the steps of a search
 
     def grow(self, Py_ssize_t K):
-        """Cut the cluster that gains most, again and again, until there are K; return how many there
-        are (binary splitting, Orchard & Bouman 1991)."""
+        """Cut the cluster that gains most, again and again, until there are K (binary splitting,
+        Orchard & Bouman 1991); return how many there are."""
         cdef Copy* copy = &self.copies[0]
         cdef int32_t axis[4]
         cdef int64_t at
@@ -558,10 +559,10 @@ cdef class Search:
         """Lloyd's algorithm among neighbours, up to so many passes; return whether it has ended."""
         cdef Copy* copy = &self.copies[0]
         cdef int32_t c
-        cdef int p
+        cdef int _
         cdef bint moving = True
         with nogil:
-            for p in range(passes):
+            for _ in range(passes):
                 for c in range(<int32_t> self.K):
                     self.find_near(c)
                 for c in range(<int32_t> self.K):
@@ -595,8 +596,8 @@ cdef class Search:
                 self.rate(c)
 
     cdef int choose(self) noexcept nogil:
-        """Pair one cluster by chance with another, then those that are worth most cutting with those
-        worth least; return how many."""
+        """Pair one cluster by chance with another, then those that are worth most cutting with
+        those worth least; return how many."""
         cdef int n = 0
         cdef int32_t c, a, b
         cdef double value, best
