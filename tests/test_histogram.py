@@ -63,7 +63,10 @@ def test_weights_in_pieces(rng, channels, monkeypatch):
     monkeypatch.setattr(kmeans_c.histogram, "SORTED", 300)
     pixels = random_pixels(rng, 3000, channels, 9)
     weights = rng.integers(0, 2**34, 3000) * rng.integers(0, 2, 3000)
-    assert as_list(Histogram(channels).add(pixels, weights)) == reference.count(pixels, weights)
+    expected = reference.count(pixels, weights)
+    if channels == 1:
+        pixels = pixels[:, 0]
+    assert as_list(Histogram(channels).add(pixels, weights)) == expected
 
 
 @pytest.mark.parametrize("times", [254, 255, 256, 509, 510, 511, 512])
