@@ -20,7 +20,7 @@ from fractions import Fraction
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from kmeans_c import drawings, encoding, files
 from kmeans_c.animation_writers import ApngWriter, GifWriter, Smallest, WebpWriter, Writer
@@ -32,8 +32,8 @@ from kmeans_c.histogram import Histogram
 from kmeans_c.images import ANIMATED
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.metadata import Metadata, kept, with_resolution
-from kmeans_c.modes import OPAQUE
 from kmeans_c.method import as_method
+from kmeans_c.modes import OPAQUE
 from kmeans_c.threads import thread_count
 from kmeans_c.tiff_file import Pages
 
@@ -352,9 +352,7 @@ def quantize_animation(
         # colour makes GIF and APNG up to three times as large for 0.1 to 0.8 dB.
         full = K == encoding.MAX_COLORS < len(histogram) and not histogram.has_transparent
         # A frame's own palette does not depend on the frames before it: each begins at the seed.
-        method = as_method(
-            K - full, init=init, effort=effort, space="srgb", keep=None, seed=seed
-        )
+        method = as_method(K - full, init=init, effort=effort, space="srgb", keep=None, seed=seed)
         found: Fit = fit(histogram, K - full, ITERS, method, n_threads=threads)
         palettes.append(_rgba(found.palette))
         exact.append(len(found.palette) == len(histogram))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from kmeans_c import encoding, files
 from kmeans_c.animation import quantize_animation
@@ -107,7 +108,14 @@ def compress_animation(
         input, max_pixels=max_pixels, max_total_pixels=max_total_pixels, icc=icc
     ) as animation:
         quantized = quantize_animation(
-            animation, K, ITERS, per_frame=per_frame, init=init, effort=effort, seed=seed, n_threads=n_threads
+            animation,
+            K,
+            ITERS,
+            per_frame=per_frame,
+            init=init,
+            effort=effort,
+            seed=seed,
+            n_threads=n_threads,
         )
         n_bytes = quantized.save(output, kind, metadata=metadata, overwrite=overwrite)
         return CompressedAnimation(
