@@ -36,6 +36,18 @@ def check_int(name: str, value: object, low: int, high: int | None = None) -> in
     return number
 
 
+def check_float(name: str, value: object, low: float, high: float) -> float:
+    """A finite number, integers and NumPy's included; bool and str are the wrong kind."""
+    if isinstance(value, bool | np.bool_) or not isinstance(
+        value, int | float | np.integer | np.floating
+    ):
+        raise TypeError(f"{name}: expected a number, got {type(value).__name__}")
+    number = float(value)
+    if not low <= number <= high:
+        raise ValueError(f"{name}: expected {low:g}..{high:g}, got {number:g}")
+    return number
+
+
 def check_choice(name: str, value: object, choices: tuple[str, ...]) -> str:
     """One of a few words."""
     if not isinstance(value, str):

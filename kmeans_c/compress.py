@@ -13,17 +13,27 @@ from typing import Any, BinaryIO, TypeAlias
 
 import numpy as np
 
-from kmeans_c.checks import check_int
-from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format, decodes_to, encode, format_for
-from kmeans_c.files import FilePath, atomic_write, check_target
+from kmeans_c.checks import check_float, check_int
+from kmeans_c.encoding import (
+    FORMATS,
+    MAX_COLORS,
+    check_format,
+    decodes_to,
+    encode,
+    encode_smallest,
+    format_for,
+)
+from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.images import MAX_PIXELS, Picture, count_colors, read_image
 from kmeans_c.modes import Pixels
+from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
 from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.rate import MOST_LOSS, smooth
 
 Source: TypeAlias = FilePath | BinaryIO
 
-# What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 % too much.
-PNG_LEVEL_OF_ESTIMATE = 4
+# What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 to 10 % too much.
+OPTIMIZE_ESTIMATE = 1
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -33,7 +43,9 @@ class Compressed:
     Attributes
     ----------
     input, output : str or None
-        The files' names; None for a file object without one.
+        The files' names; None for a file object without one, and where nothing was written.
+    format : str
+        Of the file that was written.
     width, height : int
         Of the image, the right way up.
     frames : int
@@ -45,6 +57,12 @@ class Compressed:
         than `palette_size`, because a JPEG can't hold a palette.
     bytes_before, bytes_after : int
         Sizes of the files.
+    kept_original : bool
+        Whether the file of K colours would have been larger, so that the output is the input
+        itself, byte for byte, or nothing was written.
+    bytes_encoded : int
+        What the image of K colours takes in the format asked for: `bytes_after`, unless the
+        original was kept.
     bytes_as_png : int or None
         Where a JPEG was written, about what the same image takes as a PNG with a palette.
     mse : float
@@ -60,6 +78,7 @@ class Compressed:
 
     input: str | None
     output: str | None
+    format: str
     width: int
     height: int
     frames: int
@@ -68,6 +87,8 @@ class Compressed:
     colors_after: int
     bytes_before: int
     bytes_after: int
+    kept_original: bool
+    bytes_encoded: int
     bytes_as_png: int | None
     mse: float
     psnr: float
@@ -111,6 +132,9 @@ def compress(
     seed: "int | np.random.Generator | None" = 0,  # quoted, as naming it costs 20 ms at import
     n_threads: int | None = None,
     format: str | None = None,  # noqa: A002 - Pillow's name
+    optimize: int = OPTIMIZE,
+    lossy: float = 0,
+    allow_larger: bool = False,
     overwrite: bool = False,
     max_pixels: int = MAX_PIXELS,
 ) -> Compressed:
@@ -129,8 +153,18 @@ def compress(
     init, seed, n_threads
         As for `quantize`.
     format : str, optional
-        "png", "jpeg", "gif", "webp", "bmp" or "tiff". Default: what the ending of the output's name
-        says; for a file object without a name, the input's own format, or PNG instead of PPM.
+        "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico"; or "auto": the smallest of those that
+        hold the palette, see `encoding.encode_smallest`. Default: what the ending of the output's
+        name says; for a file object without a name, the input's own format, or PNG instead of PPM.
+    optimize : int
+        How hard the encoder tries, 0..6, see `png.encode_png`.
+    lossy : float
+        Choose indices that take fewer bytes, at a loss of at most so many dB of PSNR, 0..20, see
+        `rate.smooth`; 0.1 is a good value. Not for JPEG. Where it gains nothing, nothing is lost.
+    allow_larger : bool
+        Whether a file may be written that takes more bytes than the input. Otherwise the input's
+        own bytes are written in its place, if they are of the format asked for, or `format` is
+        "auto"; and nothing is if they are not, as no file would be what its name says.
     overwrite : bool
         Whether an existing file may be replaced. It may be the input itself, unless that has
         several frames: all but the first would be lost.
@@ -156,33 +190,53 @@ def compress(
         raise TypeError(f"input: expected a path or a binary file object, got {got}")
     K = check_int("K", K, 1, MAX_COLORS)
     target = default_output(input) if output is None else output
-    kind = check_format(format) if format is not None else _kind_by_name(target)
+    optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
+    lossy = check_float("lossy", lossy, 0, MOST_LOSS)
+    if format is None:
+        kind = _kind_by_name(target)
+    else:
+        kind = "auto" if format == "auto" else check_format(format)
     in_place = _check_output(input, target, overwrite=overwrite)
 
-    picture = read_image(input, max_pixels=max_pixels)
+    source = _rereadable(input)
+    picture = read_image(source, max_pixels=max_pixels)
     if in_place and picture.frames > 1:
         raise ValueError(f"output: replacing the input would lose {picture.frames - 1} frames")
     quantized = quantize(picture.pixels, K, ITERS, init=init, seed=seed, n_threads=n_threads)
     kind = kind or (picture.format if picture.format in FORMATS.values() else "png")
-    data = encode(quantized.palette, quantized.indices, kind)
-    verify = partial(decodes_to, palette=quantized.palette, indices=quantized.indices)
-    _write(target, data, overwrite=overwrite, verify=None if kind == "jpeg" else verify)
+    done = _encoded(picture, quantized, kind, optimize=optimize, lossy=lossy, n_threads=n_threads)
+    keep = len(done.data) > picture.n_bytes and not allow_larger
+    written = True
+    if keep:
+        written = picture.format == kind or (kind == "auto" and picture.format in FORMATS.values())
+        if written and not in_place:
+            _write(target, _original(source, picture), overwrite=overwrite, verify=None)
+    else:
+        verify = partial(decodes_to, palette=done.palette, indices=done.indices)
+        check = None if done.format == "jpeg" else verify
+        _write(target, done.data, overwrite=overwrite, verify=check)
 
-    colors_after, mse, psnr, bytes_as_png = _outcome(picture, quantized, kind, data)
+    colors_before = count_colors(picture.pixels)
+    colors_after, mse, bytes_as_png = _outcome(picture, done)
+    if keep:
+        colors_after, mse = colors_before, 0.0
     return Compressed(
         input=_name(input),
-        output=_name(target),
+        output=_name(target) if written else None,
+        format=picture.format if keep else done.format,
         width=quantized.indices.shape[1],
         height=quantized.indices.shape[0],
         frames=picture.frames,
-        palette_size=len(quantized.palette),
-        colors_before=count_colors(picture.pixels),
+        palette_size=len(done.palette),
+        colors_before=colors_before,
         colors_after=colors_after,
         bytes_before=picture.n_bytes,
-        bytes_after=len(data),
+        bytes_after=picture.n_bytes if keep else len(done.data),
+        kept_original=keep,
+        bytes_encoded=len(done.data),
         bytes_as_png=bytes_as_png,
         mse=mse,
-        psnr=psnr,
+        psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
         n_iter=quantized.n_iter,
         seconds=time.perf_counter() - start,
     )
@@ -266,21 +320,87 @@ def _write(
     target.write(data)
 
 
-def _outcome(
-    picture: Picture, quantized: Quantized, kind: str, data: bytes
-) -> tuple[int, float, float, int | None]:
-    """Say what the file really shows: its colours, MSE and PSNR, and a PNG's size if it matters."""
-    palette, indices = quantized.palette, quantized.indices
-    if kind != "jpeg":
-        return len(palette), quantized.mse, quantized.psnr, None
-    shown = read_image(io.BytesIO(data), max_pixels=indices.size).pixels
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Encoded:
+    """The contents of a file, and what it should show."""
+
+    format: str
+    data: bytes
+    palette: Pixels
+    indices: Pixels
+    mse: float
+
+
+def _encoded(
+    picture: Picture,
+    quantized: Quantized,
+    kind: str,
+    *,
+    optimize: int,
+    lossy: float,
+    n_threads: int | None,
+) -> _Encoded:
+    """Encode an image, as it is and in what `lossy` allows; give the smallest of these."""
+
+    def encoded(palette: Pixels, indices: Pixels, kind: str, mse: float) -> _Encoded:
+        if kind == "auto":
+            found, data = encode_smallest(palette, indices, optimize=optimize)
+        else:
+            found, data = kind, encode(palette, indices, kind, optimize=optimize)
+        return _Encoded(found, data, *used(palette, indices), mse)
+
+    files = [encoded(quantized.palette, quantized.indices, kind, quantized.mse)]
+    if lossy and kind != "jpeg":
+        palette, indices = chained(quantized.palette, quantized.indices)
+        # Only PNG has filters.
+        for coder in ("matches", "residuals") if kind in ("png", "ico", "auto") else ("matches",):
+            smoothed, extra = smooth(
+                picture.pixels, palette, indices, lossy, coder=coder, n_threads=n_threads
+            )
+            mse = quantized.mse + extra / (64**2 * indices.size)
+            files.append(encoded(palette, smoothed, kind, mse))
+    return min(files, key=lambda file: len(file.data))
+
+
+def _outcome(picture: Picture, done: _Encoded) -> tuple[int, float, int | None]:
+    """Say what the file really shows: its colours, its MSE, and a PNG's size if it matters."""
+    if done.format != "jpeg":
+        return len(done.palette), done.mse, None
+    shown = read_image(io.BytesIO(done.data), max_pixels=done.indices.size).pixels
     colors = count_colors(shown)
     mse = _mean_squared_error(picture.pixels, shown)
-    psnr = 10 * math.log10(3 * 255**2 / mse) if mse else math.inf
-    if colors <= len(palette):
-        return colors, mse, psnr, None
-    png = encode(palette, indices, "png", png_level=PNG_LEVEL_OF_ESTIMATE)
-    return colors, mse, psnr, len(png)
+    if colors <= len(done.palette):
+        return colors, mse, None
+    png = encode(done.palette, done.indices, "png", optimize=OPTIMIZE_ESTIMATE)
+    return colors, mse, len(png)
+
+
+def _rereadable(source: Source) -> Source:
+    """A file object that can be read once only, as one that can be read again."""
+    if isinstance(source, str | os.PathLike) or (hasattr(source, "seekable") and source.seekable()):
+        return source
+    contents = source.read()
+    if not isinstance(contents, bytes):
+        raise TypeError(f"input: expected a binary file object, got one of {type(contents)}")
+    again = _Named(contents)
+    again.name = _name(source)
+    return again
+
+
+class _Named(io.BytesIO):
+    name: str | None
+
+
+def _original(source: Source, picture: Picture) -> bytes:
+    if isinstance(source, str | os.PathLike):
+        with safe_open(source) as file:
+            contents = file.read(picture.n_bytes + 1)
+    else:
+        source.seek(0)
+        contents = source.read()
+    if len(contents) != picture.n_bytes:
+        raise OSError(f"{_name(source)}: has changed while it was read")
+    return contents
 
 
 def _name(file: Source) -> str | None:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
 from kmeans_c.modes import OPAQUE
+from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
 
 # The formats that can be written, by the endings of their names.
 FORMATS = {
@@ -22,7 +25,13 @@ FORMATS = {
     ".bmp": "bmp",
     ".tif": "tiff",
     ".tiff": "tiff",
+    ".ico": "ico",
 }
+
+# What `format="auto"` chooses from, by encoding all of them: the formats that hold every palette.
+# GIF has shorter headers, which count in files as small as this.
+AUTO = ("png", "webp")
+TINY = 4096
 
 MAX_COLORS = 256  # of a palette in a file
 
@@ -30,19 +39,14 @@ MAX_COLORS = 256  # of a palette in a file
 # scans and screenshots alike; at 90 it is 98 %, and 95 adds a third to the bytes.
 JPEG_QUALITY = 92
 
-# Level 9 takes five times as long for 2 % fewer bytes, level 4 a third as long for 3 % more
-# (medians of 12 photos, scans and drawings at 16 colours).
-PNG_LEVEL = 7
+# WebP's (quality, method) by `optimize`. At 16 colours (50, 2) takes 90 ms for 0.4 megapixels; at
+# 256 (75, 4) takes 3 % fewer bytes and half as long again, (100, 5) 9 % fewer and 14 times as long.
+_WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6))
 
-_OPTIONS: dict[str, dict[str, Any]] = {
-    "gif": {},
-    "bmp": {},
-    "tiff": {"compression": "tiff_adobe_deflate"},
-    # Method 6 takes a hundred times as long for 6 % fewer bytes.
-    "webp": {"lossless": True, "exact": True, "quality": 100, "method": 4},
-}
+_ICO_START = b"\0\0\1\0"
+_ICO_HEADER = struct.Struct("<HHHBBBBHHII")
 
-_LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535}
+_LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535, "ico": 256}
 
 
 def format_for(path: object) -> str:
@@ -56,7 +60,7 @@ def format_for(path: object) -> str:
     Returns
     -------
     str
-        "png", "jpeg", "gif", "webp", "bmp" or "tiff".
+        "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico".
 
     Raises
     ------
@@ -82,7 +86,7 @@ def check_format(format: object) -> str:  # noqa: A002 - the argument it checks
     Returns
     -------
     str
-        "png", "jpeg", "gif", "webp", "bmp" or "tiff".
+        "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico".
 
     Raises
     ------
@@ -139,24 +143,25 @@ def encode(
     indices: NDArray[np.uint8],
     format: str,  # noqa: A002 - Pillow's name
     *,
-    png_level: int = PNG_LEVEL,
+    optimize: int = OPTIMIZE,
 ) -> bytes:
     """Encode an image that has a palette.
 
-    PNG, GIF, BMP and opaque TIFF hold the palette itself, PNG with 1, 2, 4 or 8 bits a pixel as the
-    number of colours allows. WebP (lossless) and TIFF with transparency hold the pixels in full
-    colour, exactly. JPEG (4:4:4, grey if the palette is) only comes near: it can't hold a palette.
+    PNG, GIF, BMP, ICO and opaque TIFF hold the palette itself, PNG and the PNG in an ICO with 1, 2,
+    4 or 8 bits a pixel as the number of colours allows. WebP (lossless) and TIFF with transparency
+    hold the pixels in full colour, exactly. JPEG (4:4:4, grey if the palette is) only comes near:
+    it can't hold a palette. There are no other chunks or tags in it than the format asks for.
 
     Parameters
     ----------
     palette : (n, 3) or (n, 4) array of uint8
-        The colours, at most 256.
+        The colours, at most 256. Those that no pixel has are left out.
     indices : (H, W) array of uint8
         The palette entry of each pixel.
     format : str
-        "png", "jpeg", "gif", "webp", "bmp" or "tiff", see `check_format`.
-    png_level : int
-        How hard zlib tries, 1..9.
+        "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico", see `check_format`.
+    optimize : int
+        How hard to try, 0..6, see `png.encode_png`. WebP tries harder too.
 
     Returns
     -------
@@ -167,18 +172,18 @@ def encode(
     ------
     ValueError
         If there is no such format, or it can't hold the image: JPEG and BMP have no transparency,
-        GIF no partial transparency and a single transparent entry, and JPEG, GIF and WebP have a
-        largest width and height.
+        GIF no partial transparency and a single transparent entry, and JPEG, GIF, WebP and ICO
+        have a largest width and height.
     """
     kind = check_format(format)
+    optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     _check_fits(palette, indices, kind)
-    options = _OPTIONS.get(kind, {})
-    if kind == "png":
-        # The transparent entries first: tRNS then ends with the last of them.
-        palette, indices = _transparent_first(palette, indices)
-        image = indexed_image(palette, indices)
-        options = {"compress_level": png_level}
-    elif kind == "jpeg":
+    if kind in ("png", "ico"):
+        data = encode_png(palette, indices, optimize)
+        return data if kind == "png" else _icon(data, indices)
+    palette, indices = used(palette, indices)
+    options: dict[str, Any] = {}
+    if kind == "jpeg":
         grey = bool(np.all(palette == palette[:, :1]))
         image = Image.fromarray((palette[:, 0] if grey else palette[:, :3]).take(indices, axis=0))
         options = {"quality": JPEG_QUALITY, "subsampling": 0, "optimize": True}
@@ -188,9 +193,42 @@ def encode(
         image = indexed_image(palette, indices)
         if kind == "gif" and "transparency" in image.info:
             options = {"transparency": len(image.info.pop("transparency")) - 1}
-    data = io.BytesIO()
-    image.save(data, kind, **options)
-    return data.getvalue()
+    if kind == "webp":
+        quality, method = _WEBP_EFFORT[optimize]
+        options = {"lossless": True, "exact": True, "quality": quality, "method": method}
+    elif kind == "tiff":
+        options = {"compression": "tiff_adobe_deflate"}
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def encode_smallest(
+    palette: NDArray[np.uint8], indices: NDArray[np.uint8], *, optimize: int = OPTIMIZE
+) -> tuple[str, bytes]:
+    """Encode an image in the format that takes the fewest bytes, of those that hold its palette.
+
+    PNG and lossless WebP are tried on every image, GIF on those that take less than 4 KiB as a PNG.
+
+    Parameters
+    ----------
+    palette, indices, optimize
+        As for `encode`.
+
+    Returns
+    -------
+    format : str
+        "png", "webp" or "gif"; of equals the first.
+    data : bytes
+        The contents of the file.
+    """
+    best, data = "png", encode(palette, indices, "png", optimize=optimize)
+    for kind in AUTO[1:] + (("gif",) if len(data) < TINY else ()):
+        if _misfit(palette, indices, kind) is None:
+            other = encode(palette, indices, kind, optimize=optimize)
+            if len(other) < len(data):
+                best, data = kind, other
+    return best, data
 
 
 def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> bool:
@@ -210,6 +248,8 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
     bool
         Whether every pixel has the colour of its palette entry. Fully transparent pixels have none.
     """
+    if data.startswith(_ICO_START):
+        data = data[_ICO_HEADER.size :]
     try:
         shown = read_image(io.BytesIO(data), max_pixels=indices.size).pixels
     except OSError:
@@ -225,32 +265,38 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
 
 
 def _check_fits(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> None:
+    reason = _misfit(palette, indices, kind)
+    if reason is not None:
+        raise ValueError(f"format: {reason}")
+
+
+def _misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> str | None:
+    """Say why a format can't hold an image."""
     height, width = indices.shape
     largest = _LARGEST_SIDE.get(kind)
     if largest is not None and max(height, width) > largest:
-        raise ValueError(
-            f"format: {kind} images have at most {largest} pixels a side, got {width} x {height}; "
+        return (
+            f"{kind} images have at most {largest} pixels a side, got {width} x {height}; "
             "png can hold it"
         )
-    if palette.shape[1:] != (4,) or kind in ("png", "webp", "tiff"):
-        return
+    if palette.shape[1:] != (4,) or kind in ("png", "webp", "tiff", "ico"):
+        return None
     alpha = palette[:, 3]
     if kind == "gif":
         if np.any((alpha > 0) & (alpha < OPAQUE)) or np.count_nonzero(alpha == 0) > 1:
-            raise ValueError(
-                "format: gif holds one transparent colour and no partial transparency; "
+            return (
+                "gif holds one transparent colour and no partial transparency; "
                 "png, webp and tiff hold them"
             )
     elif np.any(alpha < OPAQUE):
-        raise ValueError(f"format: {kind} holds no transparency; png, webp and tiff do")
+        return f"{kind} holds no transparency; png, webp and tiff do"
+    return None
 
 
-def _transparent_first(
-    palette: NDArray[np.uint8], indices: NDArray[np.uint8]
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    if palette.shape[1:] != (4,):
-        return palette, indices
-    order = np.argsort(palette[:, 3] == OPAQUE, kind="stable")
-    rank = np.empty(len(order), np.uint8)
-    rank[order] = np.arange(len(order), dtype=np.uint8)
-    return palette[order], rank[indices]
+def _icon(png: bytes, indices: NDArray[np.uint8]) -> bytes:
+    """An ICO of one PNG; a side of 256 is written as 0."""
+    height, width = indices.shape
+    header = _ICO_HEADER.pack(
+        0, 1, 1, width & 255, height & 255, 0, 0, 1, 32, len(png), _ICO_HEADER.size
+    )
+    return header + png
