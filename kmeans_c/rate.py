@@ -29,8 +29,8 @@ Indices = NDArray[np.uint8]
 # differences from a prediction (PNG with filters).
 CODERS = ("matches", "residuals")
 
-# Where nobody says how much: five hundredths of what one step of JPEG quality costs, and the knee
-# of the curve: at 16 and 256 colours it takes 11 % off the bytes, twice as much 5 % more.
+# dB that are given up where nobody says how much: at 16 and 256 colours 0.05 takes 7 % off a PNG's
+# bytes, 0.1 takes 11 %, 0.2 takes 15 % and 0.4 takes 20 % (photos and graphics).
 LOSS = 0.1
 
 MOST_LOSS = 20.0  # dB: a hundred times the error
@@ -39,7 +39,8 @@ MOST_LOSS = 20.0  # dB: a hundred times the error
 # one each. 32 instead of all rows cost 0.4 % of the bytes.
 BAND = 32
 
-# Pixels that the weight is searched on, in bands spread over the image.
+# Pixels that the weight is searched on, in bands spread over the image; all of them instead make
+# no difference to the bytes, and a quarter costs 2 %.
 SAMPLE = 1 << 16
 
 STEPS = 112  # of the ladder of weights, four to a doubling
