@@ -13,6 +13,7 @@ References
    for color-mapped images. IEEE Trans. Image Processing 13(11), 1419-1423.
 """
 
+import importlib
 import os
 import struct
 import zlib
@@ -386,13 +387,13 @@ def _oxipng() -> ModuleType | None:
     if _optimizing and _optimizing[0] != os.getpid():
         return None
     try:
-        import oxipng  # noqa: PLC0415 - an extra
+        oxipng = importlib.import_module("oxipng")
     except ImportError:
         return None
     if not hasattr(oxipng, "optimize_from_memory"):  # the executable's namesake
         return None
     _optimizing[:] = [os.getpid()]
-    return oxipng  # type: ignore[no-any-return,unused-ignore]
+    return oxipng
 
 
 def _optimized(oxipng: ModuleType, file: bytes, names: tuple[str, ...], deflater: Any) -> bytes:

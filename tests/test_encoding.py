@@ -11,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kmeans_c.encoding import FORMATS, check_format, decodes_to, encode, format_for, indexed_image
+from kmeans_c.encoding import (
+    FORMATS,
+    check_format,
+    decodes_to,
+    encode,
+    encode_smallest,
+    format_for,
+    indexed_image,
+)
 
 LOSSLESS = ("png", "gif", "webp", "bmp", "tiff")
 
@@ -117,40 +125,71 @@ class TestPng:
     )
     def test_as_few_bits_as_the_colours_need(self, n, bits):
         palette, indices = random_image(n)
-        chunks = hostile.png_chunks(encode(palette, indices, "png"))
+        chunks = hostile.png_chunks(encode(palette, indices, "png", optimize=1))
         assert [name for name, _ in chunks] == [b"IHDR", b"PLTE", b"IDAT", b"IEND"]
         width, height, depth, color_type = struct.unpack(">IIBB", chunks[0][1][:10])
         assert (height, width) == indices.shape
         assert (depth, color_type) == (bits, 3)
-        assert chunks[1][1] == palette.tobytes()
+        colors = np.frombuffer(chunks[1][1], np.uint8).reshape(-1, 3)
+        assert np.array_equal(np.unique(colors, axis=0), np.unique(palette, axis=0))
 
-    def test_no_filters(self):
-        import zlib
+    def test_unused_entries_are_dropped(self):
+        palette, indices = random_image(5)
+        wide = np.concatenate([palette, random_image(200, 1)[0]])
+        for form in (*LOSSLESS, "ico"):
+            assert len(encode(wide, indices, form)) == len(encode(palette, indices, form))
 
-        palette, indices = random_image(200)
-        chunks = dict(hostile.png_chunks(encode(palette, indices, "png")))
-        rows = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(13, 18)
-        assert not rows[:, 0].any()
-        assert np.array_equal(rows[:, 1:], indices)
-
-    def test_transparent_entries_come_first_and_opaque_ones_are_left_out(self):
-        palette = np.array([[0, 0, 0, 0], [9, 9, 9, 255], [8, 8, 8, 7], [7, 7, 7, 255]], np.uint8)
-        indices = np.array([[0, 1, 2, 3]], np.uint8)
-        chunks = dict(hostile.png_chunks(encode(palette, indices, "png")))
-        assert chunks[b"tRNS"] == bytes([0, 7])
-        assert chunks[b"PLTE"] == bytes([0, 0, 0, 8, 8, 8, 9, 9, 9, 7, 7, 7])
-
-    def test_opaque_rgba_needs_no_trns(self):
-        palette = np.array([[1, 2, 3, 255], [4, 5, 6, 255]], np.uint8)
-        data = encode(palette, np.array([[0, 1]], np.uint8), "png")
-        assert b"tRNS" not in dict(hostile.png_chunks(data))
-
-    def test_level(self):
+    @pytest.mark.parametrize("form", ["png", "webp"])
+    def test_effort(self, form):
         palette, indices = random_image(16, shape=(200, 200))
         indices = np.sort(indices, axis=1)
-        fast, best = (encode(palette, indices, "png", optimize=level) for level in (0, 4))
+        fast, best = (encode(palette, indices, form, optimize=level) for level in (0, 4))
         assert len(best) < len(fast)
         assert np.array_equal(decoded(fast), decoded(best))
+
+    @pytest.mark.parametrize(
+        ("effort", "error"), [(-1, ValueError), (7, ValueError), (2.0, TypeError), ("2", TypeError)]
+    )
+    def test_impossible_effort(self, effort, error):
+        with pytest.raises(error, match=r"^optimize: expected "):
+            encode(*random_image(2), "png", optimize=effort)
+
+
+class TestIco:
+    @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (32, 48), (256, 256), (256, 3)])
+    @pytest.mark.parametrize("kind", ["rgb", "translucent"])
+    def test_shows_the_palette(self, shape, kind):
+        palette, indices = random_image(9 if shape != (1, 1) else 1, shape=shape, kind=kind)
+        data = encode(palette, indices, "ico")
+        with Image.open(io.BytesIO(data)) as image:
+            assert image.format == "ICO"
+            assert image.size == shape[::-1]
+            shown = np.asarray(image.convert("RGBA"))
+        expected = opaque(palette)[indices]
+        assert np.array_equal(shown[expected[..., 3] > 0], expected[expected[..., 3] > 0])
+        assert decodes_to(data, palette, indices)
+        if kind == "rgb":
+            assert len(data) == 22 + len(encode(palette, indices, "png"))
+
+    def test_wrong_pixels_are_noticed(self):
+        palette, indices = random_image(9)
+        assert not decodes_to(encode(palette, indices, "ico"), palette, indices[::-1])
+
+
+class TestSmallest:
+    @pytest.mark.parametrize("shape", [(1, 1), (16, 16), (90, 120)])
+    @pytest.mark.parametrize("kind", ["rgb", "one hidden", "translucent"])
+    def test_none_is_smaller(self, shape, kind):
+        palette, indices = random_image(1 if shape == (1, 1) else 12, shape=shape, kind=kind)
+        form, data = encode_smallest(palette, indices)
+        assert data == encode(palette, indices, form)
+        holds = ("png", "webp") if kind == "translucent" else ("png", "webp", "gif")
+        assert form in ("png", "webp")
+        assert len(data) == min(len(encode(palette, indices, other)) for other in holds)
+
+    def test_what_webp_can_not_hold(self):
+        palette = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+        assert encode_smallest(palette, np.eye(2, 17000, dtype=np.uint8))[0] == "png"
 
 
 class TestJpeg:
@@ -197,7 +236,9 @@ class TestRefusals:
         with pytest.raises(ValueError, match=rf"^format: {form} holds .*transparen.*png"):
             encode(palette, indices, form)
 
-    @pytest.mark.parametrize(("form", "side"), [("jpeg", 65501), ("webp", 16384), ("gif", 65536)])
+    @pytest.mark.parametrize(
+        ("form", "side"), [("jpeg", 65501), ("webp", 16384), ("gif", 65536), ("ico", 257)]
+    )
     @pytest.mark.parametrize("upright", [True, False])
     def test_largest_side(self, form, side, upright):
         palette = np.array([[1, 2, 3]], np.uint8)
@@ -206,7 +247,7 @@ class TestRefusals:
             encode(palette, indices, form)
         assert encode(palette, indices[: side - 1, : side - 1], form)
 
-    @pytest.mark.parametrize("form", ["ppm", "eps", "", "png ", "heic"])
+    @pytest.mark.parametrize("form", ["ppm", "eps", "", "png ", "heic", "auto"])
     def test_unknown_format(self, form):
         with pytest.raises(
             ValueError, match=r"^format: expected one of png, jpeg, gif, webp, bmp, tiff"
@@ -230,6 +271,7 @@ class TestNames:
             ("a.gif", "gif"),
             ("a.webp", "webp"),
             ("a.bmp", "bmp"),
+            ("a.ico", "ico"),
             ("a.tif", "tiff"),
             (Path("a.tiff"), "tiff"),
             ("\udcff.png", "png"),

@@ -1,5 +1,6 @@
 """Indexed PNG: every form shows the image, by a decoder of plain Python."""
 
+import itertools
 import struct
 import subprocess
 import sys
@@ -78,9 +79,10 @@ def assert_shows(data, palette, indices):
 
 
 class TestForms:
+    @pytest.mark.usefixtures("zlib_only")
     @pytest.mark.parametrize("form", FORMS)
     @pytest.mark.parametrize("n", [1, 2, 3, 4, 5, 16, 17, 256])
-    def test_shows_the_image(self, zlib_only, monkeypatch, form, n):
+    def test_shows_the_image(self, monkeypatch, form, n):
         palette, indices = image(n, shape=(23, 29))
         monkeypatch.setattr(png, "_forms", lambda *_, **__: (form,))
         bits = assert_shows(png.encode_png(palette, indices, 1), palette, indices)
@@ -116,13 +118,15 @@ class TestForms:
         data = png.encode_png(palette, np.array([[0, 1]], np.uint8))
         assert b"tRNS" not in dict(hostile.png_chunks(data))
 
-    def test_trying_more_is_never_larger(self, zlib_only):
+    @pytest.mark.usefixtures("zlib_only")
+    def test_trying_more_is_never_larger(self):
         found = quantize(hostile.photo(90, 120), 16, n_threads=1)
         sizes = [len(png.encode_png(found.palette, found.indices, level)) for level in (0, 3, 4, 5)]
         assert sizes == sorted(sizes, reverse=True)
         assert sizes[-1] < sizes[0]
 
-    def test_smooth_images_are_filtered_and_repeating_ones_are_not(self, zlib_only):
+    @pytest.mark.usefixtures("zlib_only")
+    def test_smooth_images_are_filtered_and_repeating_ones_are_not(self):
         y, x = np.mgrid[:200, :200]
         palette = np.stack([np.arange(256), np.arange(256), np.arange(256)], axis=1).astype(
             np.uint8
@@ -172,7 +176,7 @@ class TestOrders:
             meetings[a, b] = meetings[b, a] = weight
         path = png._chain(meetings)
         # 0-3, 3-1 and 1-2 are joined; 0-1 would close a ring, and 3 has two neighbours.
-        joined = {frozenset(pair) for pair in zip(path, path[1:], strict=False)}
+        joined = {frozenset(pair) for pair in itertools.pairwise(path)}
         assert {frozenset(p) for p in ((0, 3), (3, 1), (1, 2))} <= joined
 
     def test_chained_is_the_same_image(self):

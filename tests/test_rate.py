@@ -26,7 +26,7 @@ def neighbours(rows, y, x):
     """Left, above, above left and above right, 0 beyond the edges."""
 
     def at(v, u):
-        return int(rows[v][u]) if 0 <= v and 0 <= u < len(rows[0]) else 0
+        return int(rows[v][u]) if v >= 0 and 0 <= u < len(rows[0]) else 0
 
     return at(y, x - 1), at(y - 1, x), at(y - 1, x - 1), at(y - 1, x + 1)
 
@@ -101,7 +101,7 @@ class TestKernel:
         weight=st.integers(0, 1 << 22),
         channels=st.sampled_from([3, 4]),
     )
-    def test_no_path_is_cheaper(self, seed, shape, n, by_residual, weight, channels):
+    def test_no_path_is_cheaper(self, *, seed, shape, n, by_residual, weight, channels):
         pixels, palette, indices = random_case(seed, shape, n, channels)
         height, width = shape
         rng = np.random.default_rng(seed)
