@@ -45,7 +45,7 @@ ZLIB_LEVELS = (4, 6, 7, 9, 9, 9, 9)
 # than zlib's 9; 12 twice as long for 0.5 % fewer.
 LIBDEFLATE_LEVELS = (5, 9, 10, 11, 12, 12, 12)
 
-ZOPFLI_ROUNDS = 15
+ZOPFLI_ROUNDS = {5: 3, 6: 15}
 
 # Below this many bytes of rows all of zlib's strategies are tried: that costs nothing.
 TINY = 1 << 14
@@ -67,7 +67,8 @@ class Form(NamedTuple):
 
 PLAIN = Form("frequency", packed=True, filtered=False)
 
-# The forms tried, by what each adds on photos, scans, drawings and screenshots.
+# The forms tried, by what each adds on photos, scans, drawings and screenshots; others, and more of
+# oxipng's heuristics, add nothing.
 _TRIED = (
     PLAIN,
     Form("chain", packed=True, filtered=True),
@@ -75,12 +76,6 @@ _TRIED = (
     Form("zeng", packed=True, filtered=True),
     Form("given", packed=False, filtered=True),
 )
-_MORE = (
-    Form("given", packed=True, filtered=True),
-    Form("chain", packed=False, filtered=True),
-    Form("given", packed=True, filtered=False),
-)
-
 _optimizing: list[int] = []  # the process that has started oxipng's threads
 
 
@@ -95,8 +90,8 @@ def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> byte
         The palette entry of each pixel.
     optimize : int
         0..6: how hard to try. 0 and 1 take one form and are fast, 2 and 3 choose a form by a
-        sample, 4 and more try the whole image in all of them; 6 ends with zopfli and takes minutes
-        on large images. From 2 on oxipng (``pip install kmeans-c[optimize]``) makes the last bytes,
+        sample, 4 and more try the whole image in all of them, 5 and 6 end with zopfli, which takes
+        minutes on large images. From 2 on oxipng (``pip install kmeans-c[optimize]``) makes the last bytes,
         where it is installed; zlib does otherwise.
 
     Returns
@@ -120,11 +115,11 @@ def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> byte
         ordered, ranks = orders[form.order]
         files.append(_file(ordered, ranks[indices], form, optimize))
     smallest = min(files, key=len)
-    oxipng = _oxipng() if optimize == MOST_OPTIMIZE else None
+    oxipng = _oxipng() if optimize in ZOPFLI_ROUNDS else None
     if oxipng is not None:
         form = forms[files.index(smallest)]
         names = _HEURISTICS[2] if form.filtered else ("NoOp",)
-        return _optimized(oxipng, smallest, names, oxipng.Deflaters.zopfli(ZOPFLI_ROUNDS))
+        return _optimized(oxipng, smallest, names, oxipng.Deflaters.zopfli(ZOPFLI_ROUNDS[optimize]))
     return smallest
 
 
@@ -168,11 +163,10 @@ def chained(palette: Bytes, indices: Bytes) -> tuple[Bytes, Bytes]:
 def _forms(optimize: int, *, narrow: bool) -> tuple[Form, ...]:
     if optimize < 2:
         return (PLAIN,)
-    forms = _TRIED if optimize < 5 else _TRIED + _MORE
     if narrow:
-        return forms
+        return _TRIED
     # A byte a pixel it is in any case.
-    return tuple(dict.fromkeys(form._replace(packed=True) for form in forms))
+    return tuple(dict.fromkeys(form._replace(packed=True) for form in _TRIED))
 
 
 def _sample(indices: Bytes) -> Bytes:
