@@ -91,8 +91,8 @@ def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> byte
     optimize : int
         0..6: how hard to try. 0 and 1 take one form and are fast, 2 and 3 choose a form by a
         sample, 4 and more try the whole image in all of them, 5 and 6 end with zopfli, which takes
-        minutes on large images. From 2 on oxipng (``pip install kmeans-c[optimize]``) makes the last bytes,
-        where it is installed; zlib does otherwise.
+        minutes on large images. From 2 on oxipng makes the last bytes where it is installed
+        (``pip install kmeans-c[optimize]``); zlib does otherwise.
 
     Returns
     -------
