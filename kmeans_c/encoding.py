@@ -122,11 +122,7 @@ def indexed_image(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Ima
     ValueError
         If there are more than 256 colours.
     """
-    if len(palette) > MAX_COLORS:
-        raise ValueError(
-            f"palette: expected at most {MAX_COLORS} colours in an image of mode P, "
-            f"got {len(palette)}"
-        )
+    _check_colors(palette)
     image = Image.fromarray(indices)
     image.putpalette(palette[:, :3].tobytes())
     if palette.shape[1:] == (4,):
@@ -170,13 +166,14 @@ def encode(
     Raises
     ------
     ValueError
-        If there is no such format, or it can't hold the image: JPEG and BMP have no transparency,
-        GIF no partial transparency and a single transparent entry, and JPEG, GIF, WebP and ICO
-        have a largest width and height.
+        If there are more than 256 colours, no such format, or it can't hold the image: JPEG and
+        BMP have no transparency, GIF no partial transparency and a single transparent entry, and
+        JPEG, GIF, WebP and ICO have a largest width and height.
     """
     kind = check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     _check_fits(palette, indices, kind)
+    _check_colors(palette)
     if kind == "png":
         return encode_png(palette, indices, optimize)
     if kind == "ico":
@@ -262,6 +259,14 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
     if shown.shape[:2] != expected.shape[:2] or shown.shape[2] not in (1, expected.shape[2]):
         return False
     return bool(np.all(shown == expected))
+
+
+def _check_colors(palette: NDArray[np.uint8]) -> None:
+    if len(palette) > MAX_COLORS:
+        raise ValueError(
+            f"palette: expected at most {MAX_COLORS} colours in a file or an image of mode P, "
+            f"got {len(palette)}"
+        )
 
 
 def _check_fits(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> None:

@@ -140,6 +140,18 @@ class TestForms:
             rows = np.frombuffer(zlib.decompress(data), np.uint8).reshape(200, 201)
             assert rows[:, 0].any() == filtered
 
+    def test_bands_do_not_show(self, monkeypatch):
+        _, indices = image(200, shape=(50, 31))
+        whole = png._filtered(indices)
+        unused = image(256, shape=(50, 31))[0]
+        kept = png.used(unused, indices)
+        for size in (1, 31, 100, 1000):
+            monkeypatch.setattr(png, "BAND", size)
+            for a, b in zip(png._filtered(indices), whole, strict=True):
+                assert np.array_equal(a, b)
+            for a, b in zip(png.used(unused, indices), kept, strict=True):
+                assert np.array_equal(a, b)
+
     def test_arguments_are_only_read(self):
         palette, indices = image(20)
         palette.flags.writeable = indices.flags.writeable = False
