@@ -75,7 +75,7 @@ def quantized_png(quantized: Quantized) -> bytes:
     """
     indices = thinned(quantized.indices)
     if len(quantized.palette) <= MAX_COLORS:
-        return encode(quantized.palette, indices, "png", png_level=_PNG_LEVEL)
+        return encode(quantized.palette, indices, "png", optimize=1)
     return pixels_png(quantized.palette[indices])
 
 

@@ -142,10 +142,12 @@ def dither(
         If `method` is not one of these, or `strength` not in 0..1.
     """
     check_choice("dither", method, DITHERS)
-    parts = _parts(strength)
+    parts = check_strength(strength)
     pixels = pixels.reshape(*pixels.shape[:2], -1)
     team = threads.team(threads.thread_count(n_threads), pixels.size // pixels.shape[2], SHARE)
     if nearest is None:
+        if space != "srgb":
+            raise ValueError("nearest: expected indices where the space is not srgb")
         nearest = PaletteMap(palette).map(pixels, n_threads=team)
     nearest = nearest.astype(np.uint8 if len(palette) <= 256 else np.uint16, copy=False)
     if method == "none" or parts == 0 or nearest.size == 0:
@@ -183,7 +185,7 @@ class Entries:
         if self.channels == 4:
             alpha = self.colors[:, 3].astype(np.int64)
             solid = np.flatnonzero(alpha >= alpha.max() - SOLID)
-        planes = _coordinates(self.colors[solid], space)[:, : len(solid)]
+        planes = spaces.coordinates(self.colors[solid], space)[:, : len(solid)]
         candidates = _candidates(planes, len(solid))
         packed = np.zeros((len(solid), 8), np.int32)
         packed[:, : len(planes)] = 2 * planes.T
@@ -200,7 +202,7 @@ class Entries:
             if self.channels == 4:
                 piece = np.concatenate([piece, np.full((len(piece), 1), 255, np.uint8)], axis=1)
             lattice.own_blocks(
-                _coordinates(piece, space), candidates, packed, slack, scratch,
+                spaces.coordinates(piece, space), candidates, packed, slack, scratch,
                 table[start:stop], threads.simd_level(),
             )  # fmt: skip
         return table if len(solid) == self.K else solid.astype(dtype)[table]
@@ -399,12 +401,6 @@ def _opaque_colors(colors: Pixels) -> NDArray[np.uint32]:
 # ---- the lattice
 
 
-def _coordinates(colors: Pixels, space: str) -> spaces.Coordinates:
-    if space != "srgb":
-        raise ValueError(f"space: expected srgb, got {space!r}")
-    return spaces.coordinates(colors)
-
-
 def _candidates(planes: spaces.Coordinates, K: int) -> NDArray[np.int32]:
     """Coordinates and numbers of K entries, and the first again up to whole vectors."""
     candidates = np.zeros((5, padded(K)), np.int32)
@@ -442,12 +438,12 @@ def _spread(values: NDArray[Any]) -> NDArray[np.uint32]:
     return out
 
 
-def _parts(strength: object) -> int:
-    """A share as 64ths."""
+def check_strength(strength: object) -> int:
+    """Check the argument `dither_strength`, a share, and return it in 64ths."""
     if isinstance(strength, bool) or not isinstance(strength, int | float | np.number):
         kind = type(strength).__name__
-        raise TypeError(f"dither strength: expected a number, got {kind}")
+        raise TypeError(f"dither_strength: expected a number, got {kind}")
     number = float(strength)
     if not 0 <= number <= 1:
-        raise ValueError(f"dither strength: expected 0..1, got {strength}")
+        raise ValueError(f"dither_strength: expected 0..1, got {strength}")
     return int(FULL * number + 0.5)

@@ -1,33 +1,40 @@
-"""How far a palette is from what it stands for."""
+"""How far an image of palette entries is from what it stands for."""
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import spaces
-from kmeans_c.clustering import Fit
-from kmeans_c.histogram import Histogram
+from kmeans_c._kernels.errors import squared_error
 
-SLICE = 1 << 20  # colours looked at together
-
-
-def mean_squared_error(histogram: Histogram, found: Fit, space: str) -> float:
-    """Mean over the pixels of the squared distance to their entry, in 8-bit steps of sRGB."""
-    channels = histogram.channels
-    inertia = found.inertia
-    if space != "srgb":
-        inertia = sum(int(part) for part in _squared(histogram, found.palette, found.owners))
-    return spaces.mean_squared_error(inertia, histogram.total, channels)
+SLICE = 1 << 22  # pixels a kernel call: some 10 ms
 
 
-def _squared(
-    histogram: Histogram, palette: NDArray[np.uint8], owners: NDArray[np.uint16]
-) -> "list[np.int64]":
-    entries = spaces.coordinates(palette)[:, : len(palette)]
-    colors, counts = histogram.colors, histogram.counts
-    parts = []
-    for start in range(0, len(colors), SLICE):
+def mean_squared_error(
+    pixels: NDArray[np.uint8],
+    palette: NDArray[np.uint8],
+    indices: NDArray[Any],
+    *,
+    n_threads: int,
+) -> float:
+    """Mean over the pixels of the squared distance to their entry, in 8-bit steps of sRGB.
+
+    Summed over three channels; with alpha the mean of what shows over black and over white.
+
+    Parameters
+    ----------
+    pixels : uint8 array (H, W, channels)
+    palette : uint8 array (K, channels)
+    indices : uint8 or uint16 array (H, W)
+    n_threads : int
+    """
+    channels = pixels.shape[2]
+    flat = np.ascontiguousarray(pixels).reshape(-1, channels)
+    entries = np.ascontiguousarray(spaces.coordinates(palette)[:, : len(palette)].T)
+    every = indices.reshape(-1)
+    total = 0
+    for start in range(0, len(flat), SLICE):
         piece = slice(start, start + SLICE)
-        places = spaces.coordinates(colors[piece])[:, : len(colors[piece])]
-        apart = places - entries[:, owners[piece]]
-        parts.append((counts[piece] * (apart.astype(np.int64) ** 2).sum(axis=0)).sum())
-    return parts
+        total += squared_error(flat[piece], every[piece], entries, n_threads)
+    return spaces.mean_squared_error(total, len(flat), channels)

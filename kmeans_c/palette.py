@@ -9,6 +9,8 @@ import numpy as np
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import assign, fit
 from kmeans_c.colors import MAX_ENTRIES, alike, as_colors, in_rgb
+from kmeans_c.dithering import DITHERS, check_strength
+from kmeans_c.dithering import dither as dithered
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
 from kmeans_c.mapping import PaletteMap, map_counted
@@ -17,7 +19,11 @@ from kmeans_c.spaces import SPACES
 from kmeans_c.threads import thread_count
 
 if TYPE_CHECKING:
+    from typing import BinaryIO
+
     from numpy.typing import ArrayLike, NDArray
+
+    from kmeans_c.files import FilePath
 
 
 class Palette:
@@ -106,8 +112,16 @@ class Palette:
         found = fit(histogram, K, ITERS, method, n_threads=thread_count(n_threads))
         return cls(in_rgb(found.palette), found.counts)
 
-    def map(self, image: Any, *, space: str = "srgb", n_threads: int | None = None) -> NDArray[Any]:
-        """Find the nearest entry for each pixel.
+    def map(
+        self,
+        image: Any,
+        *,
+        space: str = "srgb",
+        dither: str = "none",
+        dither_strength: float = 1.0,
+        n_threads: int | None = None,
+    ) -> NDArray[Any]:
+        """Find the nearest entry for each pixel, or dither.
 
         Parameters
         ----------
@@ -115,6 +129,8 @@ class Palette:
             As for `quantize`.
         space : {"srgb", "linear", "oklab", "lab"}
             Where distances are measured.
+        dither, dither_strength
+            As for `quantize`.
         n_threads : int, optional
             The result does not depend on it.
 
@@ -123,13 +139,58 @@ class Palette:
         (H, W) array of uint8, or of uint16 if there are more than 256 entries
             Ties go to the lowest index. Distances are those of `quantize`.
         """
+        check_choice("dither", dither, DITHERS)
+        check_strength(dither_strength)
         pixels, colors = alike(as_pixels(image), self.colors)
         threads = thread_count(n_threads)
         if check_choice("space", space, SPACES) == "srgb":
-            return PaletteMap(colors).map(pixels, n_threads=threads)
-        histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
-        found = assign(histogram, colors, n_threads=threads, space=space)
-        return map_counted(pixels, histogram, colors, found.owners, space, n_threads=threads)
+            indices = PaletteMap(colors).map(pixels, n_threads=threads)
+        else:
+            histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
+            found = assign(histogram, colors, n_threads=threads, space=space)
+            indices = map_counted(pixels, histogram, colors, found.owners, space, n_threads=threads)
+        if dither == "none":
+            return indices
+        return dithered(
+            np.ascontiguousarray(pixels),
+            colors,
+            dither,
+            strength=dither_strength,
+            space=space,
+            nearest=indices,
+            n_threads=threads,
+        )
+
+    @classmethod
+    def read(cls, file: FilePath | BinaryIO, format: str | None = None) -> Palette:  # noqa: A002
+        """Read a palette file; see `palette_files.read_palette`."""
+        from kmeans_c.palette_files import read_palette  # noqa: PLC0415 - few programs need it
+
+        return read_palette(file, format)
+
+    def write(
+        self,
+        file: FilePath | BinaryIO,
+        format: str | None = None,  # noqa: A002
+        *,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a palette file; see `palette_files.write_palette`."""
+        from kmeans_c.palette_files import write_palette  # noqa: PLC0415 - few programs need it
+
+        write_palette(self, file, format, overwrite=overwrite)
+
+    @classmethod
+    def named(cls, name: str) -> Palette:
+        """Give a palette by its name; see `palette_sets.named_palettes` for those there are."""
+        from kmeans_c.palette_sets import named_palette  # noqa: PLC0415 - few programs need it
+
+        return named_palette(name)
+
+    def _repr_html_(self) -> str:
+        from kmeans_c.display import palette_html  # noqa: PLC0415 - only notebooks ask
+
+        return palette_html(self)
 
     def __len__(self) -> int:
         return len(self.colors)

@@ -15,7 +15,10 @@ from kmeans_c.quantize import quantize as engine
 
 # Pillow's words for dithering in this package's. Its Dither.ORDERED and Dither.RASTERIZE are not
 # implemented there.
-DITHERS = {Image.Dither.NONE: "none", Image.Dither.FLOYDSTEINBERG: "floyd-steinberg"}
+DITHERS: dict[int, str] = {
+    Image.Dither.NONE: "none",
+    Image.Dither.FLOYDSTEINBERG: "floyd-steinberg",
+}
 
 _FOR_RGBA = (Image.Quantize.FASTOCTREE, Image.Quantize.LIBIMAGEQUANT)
 
@@ -78,11 +81,11 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
     if not isinstance(im, Image.Image):
         raise TypeError(f"im: expected a PIL.Image.Image, got {type(im).__name__}")
     _check_method(method, im.mode)
-    _check_dither(dither)
+    diffusion = _diffusion(dither)
     if palette is None:
         check_int("colors", colors, 1, MAX_COLORS)
         check_int("kmeans", kmeans, 0)
-        found = engine(im, colors)
+        found = engine(im, colors, dither=diffusion)
         entries, indices = found.palette, found.indices
     else:
         entries = _entries(palette)
@@ -90,7 +93,7 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
         hidden[hidden[:, 3] == 0] = 0
         # A Palette holds each colour once; the image's own may not.
         first = np.sort(np.unique(hidden, axis=0, return_index=True)[1])
-        found = engine(im, palette=Palette(hidden[first]))
+        found = engine(im, palette=Palette(hidden[first]), dither=diffusion)
         indices = first.astype(np.uint8)[found.indices]
     result = _of_mode_p(entries, indices)
     kept = {key: value for key, value in im.info.items() if not _is_of_palette(key, value)}
@@ -106,11 +109,11 @@ def _check_method(method: object, mode: str) -> None:
         raise ValueError("method: expected FASTOCTREE or LIBIMAGEQUANT for an RGBA image, as there")
 
 
-def _check_dither(dither: object) -> None:
-    if dither is None:
-        return
-    if check_int("dither", dither, 0) not in DITHERS:
+def _diffusion(dither: object) -> str:
+    found = DITHERS.get(0 if dither is None else check_int("dither", dither, 0))
+    if found is None:
         raise ValueError(f"dither: expected NONE (0) or FLOYDSTEINBERG (3), got {dither}")
+    return found
 
 
 def _entries(palette: object) -> NDArray[np.uint8]:

@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
-from kmeans_c import encoding, files
-from kmeans_c.checks import check_int
+from kmeans_c import encoding, files, spaces
+from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import assign, fit
 from kmeans_c.colors import MAX_ENTRIES, alike, in_rgb
+from kmeans_c.dithering import DITHERS, check_strength
+from kmeans_c.dithering import dither as dithered
 from kmeans_c.errors import mean_squared_error
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
 from kmeans_c.mapping import map_counted
 from kmeans_c.method import as_method
 from kmeans_c.palette import Palette
+from kmeans_c.png import OPTIMIZE
 from kmeans_c.threads import team, thread_count
 from kmeans_c.weights import as_importance
 
@@ -69,12 +72,18 @@ class Quantized:
         """The image as a Pillow image of mode P, with the palette and its transparency."""
         return encoding.indexed_image(self.palette, self.indices)
 
+    def _repr_png_(self) -> bytes:
+        from kmeans_c.display import quantized_png  # noqa: PLC0415 - only notebooks ask
+
+        return quantized_png(self)
+
     def save(
         self,
         path: str | os.PathLike[str] | IO[bytes],
         format: str | None = None,  # noqa: A002 - Pillow's name
         *,
         overwrite: bool = False,
+        optimize: int = OPTIMIZE,
     ) -> None:
         """Write the image to a file, whole or not at all.
 
@@ -83,9 +92,11 @@ class Quantized:
         path : path or binary file object
             The ending names the format unless `format` does.
         format : str, optional
-            "png", "jpeg", "gif", "webp", "bmp" or "tiff".
+            "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico".
         overwrite : bool
             Whether an existing file may be replaced.
+        optimize : int
+            0..6: how long a smaller PNG or WebP is looked for.
 
         Raises
         ------
@@ -96,7 +107,9 @@ class Quantized:
         OSError
             If the file cannot be written; an existing one is then as it was.
         """
-        data = encoding.encode(self.palette, self.indices, format or encoding.format_for(path))
+        data = encoding.encode(
+            self.palette, self.indices, format or encoding.format_for(path), optimize=optimize
+        )
         if isinstance(path, str | os.PathLike):
             files.atomic_write(path, data, overwrite=overwrite)
         else:
@@ -114,6 +127,8 @@ def quantize(
     space: str = "srgb",
     weights: ArrayLike | None = None,
     keep: ArrayLike | None = None,
+    dither: str = "none",
+    dither_strength: float = 1.0,
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
 ) -> Quantized:
@@ -150,6 +165,12 @@ def quantize(
     keep : (n, 3) or (n, 4) array_like, optional
         Up to K colours that shall be in the palette exactly, whether pixels have them or not:
         integers 0..255, or text such as "#c8102e" or "red".
+    dither : {"none", "floyd-steinberg", "adaptive", "bayer", "blue-noise"}
+        How areas get the mean colour of their pixels. "floyd-steinberg" [6]_ diffuses errors in
+        serpentine order; "adaptive" does so where colours change gently, and leaves flat areas and
+        edges clean; "bayer" and "blue-noise" [7]_ mix entries by a pattern of 8 x 8 and 64 x 64.
+    dither_strength : float
+        0..1: the share of the error that is made good; 0 is "none".
     seed : int, numpy.random.Generator or None
         None draws fresh entropy; any other seed gives the same bytes on every machine.
     n_threads : int, optional
@@ -158,8 +179,8 @@ def quantize(
     Returns
     -------
     Quantized
-        With min(K, distinct colours of the image) colours, all of them used but perhaps those of
-        `keep`; an image of no more than K comes back unchanged.
+        With min(K, distinct colours of the image) colours; an image of no more than K comes back
+        unchanged. All of them are used, but perhaps those of `keep`, and some after dithering.
 
     Raises
     ------
@@ -184,10 +205,16 @@ def quantize(
     .. [4] Arthur, D. and Vassilvitskii, S. (2007). k-means++: the advantages of careful seeding.
        SODA '07.
     .. [5] Ottosson, B. (2020). A perceptual color space for image processing.
+    .. [6] Floyd, R. W. and Steinberg, L. (1976). An adaptive algorithm for spatial greyscale. Proc.
+       Society for Information Display 17(2), 75-77.
+    .. [7] Ulichney, R. (1993). The void-and-cluster method for dither array generation. Proc. SPIE
+       1913, 332-343.
     """
     K = check_int("K", K, 1, MAX_ENTRIES)
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
     method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
+    check_choice("dither", dither, DITHERS)
+    check_strength(dither_strength)
     pixels = as_pixels(image)
     threads = team(thread_count(n_threads), pixels.shape[0] * pixels.shape[1], SHARE)
     importance = None if weights is None else as_importance(weights, pixels.shape[:2])
@@ -211,11 +238,26 @@ def quantize(
         found = assign(histogram, best.palette, n_threads=threads, space=space)
         found = found._replace(n_iter=best.n_iter)
     indices = map_counted(pixels, histogram, found.palette, found.owners, space, n_threads=threads)
-
+    counts = found.counts
+    if dither != "none":
+        indices = dithered(
+            np.ascontiguousarray(pixels),
+            found.palette,
+            dither,
+            strength=dither_strength,
+            space=space,
+            nearest=indices,
+            n_threads=threads,
+        )
+        counts = np.bincount(indices.ravel(), minlength=len(found.palette))
+    if dither == "none" and space == "srgb":
+        mse = spaces.mean_squared_error(found.inertia, indices.size, pixels.shape[2])
+    else:
+        mse = mean_squared_error(pixels, found.palette, indices, n_threads=threads)
     return Quantized(
         palette=in_rgb(found.palette) if palette is None else np.array(given.colors),
         indices=indices,
-        counts=found.counts,
-        mse=mean_squared_error(histogram, found, space),
+        counts=counts,
+        mse=mse,
         n_iter=found.n_iter,
     )

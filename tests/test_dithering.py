@@ -292,10 +292,10 @@ def test_any_shape(rng, method, shape):
     [
         ({"method": "fs"}, ValueError, "dither: expected one of none, floyd-steinberg"),
         ({"method": 1}, TypeError, "dither: expected a str, got int"),
-        ({"strength": 1.5}, ValueError, r"dither strength: expected 0\.\.1, got 1\.5"),
-        ({"strength": float("nan")}, ValueError, r"dither strength: expected 0\.\.1, got nan"),
-        ({"strength": "1"}, TypeError, "dither strength: expected a number, got str"),
-        ({"strength": True}, TypeError, "dither strength: expected a number, got bool"),
+        ({"strength": 1.5}, ValueError, r"dither_strength: expected 0\.\.1, got 1\.5"),
+        ({"strength": float("nan")}, ValueError, r"dither_strength: expected 0\.\.1, got nan"),
+        ({"strength": "1"}, TypeError, "dither_strength: expected a number, got str"),
+        ({"strength": True}, TypeError, "dither_strength: expected a number, got bool"),
     ],
 )
 def test_errors(arguments, error, message):
