@@ -61,8 +61,8 @@ CELLS_A_CLUSTER = 16
 # Beyond so many clusters the cells themselves are the start: swaps compare all pairs of clusters.
 MOST_SEARCHED = 2048
 
-FIRST_PASSES = 4  # of Lloyd before the swaps; the rest they make themselves
-LAST_PASSES = 10  # after them
+FIRST_PASSES = 2  # of Lloyd before the swaps; the rest they make themselves
+LAST_PASSES = 4  # after them
 
 SLICE = 1 << 24  # distances between two looks at the signals: some 10 ms
 

@@ -25,8 +25,9 @@ from kmeans_c._kernels.nearest cimport MAX_LEAF, PACK, own_at, own_fn, pack_cent
 cdef enum:
     NEAR = 16           # clusters that a member may change to: 10 to 24 tried, little difference
     SPREAD = 6          # neighbours of a moved centroid whose members look around: 4 to 9 tried
-    TRIALS = 4          # of a round: more of them get in each other's way
+    TRIALS = 16         # of a round, at most
     SETTLE = 12         # passes of a trial, at most
+    EARLY = 3           # passes after which a gain is taken: what is moved less is less in the way
     TURNS = 6           # of the power iteration
     CUTS = 3            # steps to the best cut of an axis
     AXIS = 1 << 12      # largest component of an axis
@@ -61,6 +62,12 @@ cdef struct Copy:       # of the partition, for one thread
     int32_t* old        # and their owners before
     Py_ssize_t n_log
     int64_t work
+
+
+cdef struct Cut:
+    int32_t axis[4]     # of the largest variance
+    int64_t at          # members beyond go
+    double gain         # by which the error falls along the axis; 0: cannot be cut
 
 
 cdef struct Trial:
@@ -132,7 +139,7 @@ cdef class Search:
     cdef Trial* trials
     cdef int32_t* near      # NEAR a cluster, itself first
     cdef int32_t* n_near
-    cdef double* gain       # by which a cut would lower the error
+    cdef Cut* cuts          # how each cluster would best be cut in two
     cdef double* loss       # by which a merger with a neighbour would raise it
     cdef double* tired      # grows with the trials in vain
     cdef own_fn own
@@ -162,12 +169,12 @@ cdef class Search:
         self.q = <int64_t*> calloc(self.N, sizeof(int64_t))
         self.near = <int32_t*> calloc(room * NEAR, sizeof(int32_t))
         self.n_near = <int32_t*> calloc(room, sizeof(int32_t))
-        self.gain = <double*> calloc(room, sizeof(double))
+        self.cuts = <Cut*> calloc(room, sizeof(Cut))
         self.loss = <double*> calloc(room, sizeof(double))
         self.tired = <double*> calloc(room, sizeof(double))
         if (self.copies == NULL or self.trials == NULL or self.x == NULL or self.q == NULL
                 or self.near == NULL
-                or self.n_near == NULL or self.gain == NULL or self.loss == NULL
+                or self.n_near == NULL or self.cuts == NULL or self.loss == NULL
                 or self.tired == NULL):
             raise MemoryError
         for t in range(n_threads):
@@ -252,7 +259,7 @@ cdef class Search:
         free(self.q)
         free(self.near)
         free(self.n_near)
-        free(self.gain)
+        free(self.cuts)
         free(self.loss)
         free(self.tired)
 
@@ -372,11 +379,10 @@ cdef class Search:
 
     # ---- cuts
 
-    cdef double axis_of(self, Copy* copy, int32_t c, int32_t* axis, int64_t* at) noexcept nogil:
-        """The axis of c's largest variance and where to cut it: members beyond `at` go.
-
-        Returns by how much the error falls along the axis, 0 if c cannot be cut.
-        """
+    cdef void find_cut(self, int32_t c) noexcept nogil:
+        """Find the axis of c's largest variance, and where on it a cut gains most."""
+        cdef Copy* copy = &self.copies[0]
+        cdef Cut* cut = &self.cuts[c]
         cdef int64_t cov[4][4]
         cdef int64_t mean[4]
         cdef int64_t w, t, lower_w, lower_s, upper_w, upper_s
@@ -386,8 +392,9 @@ cdef class Search:
         cdef int d, e, step, _, D = self.D
         cdef int32_t i
         cdef Sums* sums = &copy.sums[c]
+        cut.gain = 0
         if sums.w == 0:
-            return 0
+            return
         for d in range(D):
             mean[d] = copy.centre[4 * c + d]
             for e in range(D):
@@ -404,7 +411,7 @@ cdef class Search:
             if cov[d][d] > cov[e][e]:
                 e = d
         if cov[e][e] <= 0:
-            return 0
+            return
         for d in range(D):
             now[d] = <double> (cov[d][e] if d >= e else cov[e][d])
         for _ in range(TURNS):
@@ -420,19 +427,19 @@ cdef class Search:
         most = 0
         for d in range(D):
             most = max(most, fabs(now[d]))
-        at[0] = 0
+        cut.at = 0
         for d in range(D):
-            axis[d] = <int32_t> (AXIS * (now[d] / most))
-            length += <double> axis[d] * axis[d]
-            at[0] += axis[d] * mean[d]
+            cut.axis[d] = <int32_t> (AXIS * (now[d] / most))
+            length += <double> cut.axis[d] * cut.axis[d]
+            cut.at += cut.axis[d] * mean[d]
         for step in range(CUTS):
             lower_w = lower_s = upper_w = upper_s = 0
             i = copy.head[c]
             while i >= 0:
                 t = 0
                 for d in range(D):
-                    t += <int64_t> axis[d] * self.x[4 * i + d]
-                if t > at[0]:
+                    t += <int64_t> cut.axis[d] * self.x[4 * i + d]
+                if t > cut.at:
                     upper_w += self.w[i]
                     upper_s += self.w[i] * t
                 else:
@@ -440,17 +447,17 @@ cdef class Search:
                     lower_s += self.w[i] * t
                 i = copy.next[i]
             if lower_w == 0 or upper_w == 0:
-                return 0
+                return
             apart = <double> upper_s / <double> upper_w - <double> lower_s / <double> lower_w
             gain = apart * apart * (<double> lower_w * <double> upper_w
                                     / (<double> sums.w * length))
             if step < CUTS - 1:
-                at[0] = (lower_s // lower_w + upper_s // upper_w) // 2
-        return gain
+                cut.at = (lower_s // lower_w + upper_s // upper_w) // 2
+        cut.gain = gain
 
-    cdef void cut(self, Copy* copy, int32_t a, int32_t b, const int32_t* axis,
-                  int64_t at) noexcept nogil:
-        """Move the members of a that lie beyond `at` to b."""
+    cdef void cut(self, Copy* copy, int32_t a, int32_t b) noexcept nogil:
+        """Move the members of a that lie beyond its cut to b."""
+        cdef const Cut* cut = &self.cuts[a]
         cdef int32_t i = copy.head[a], following
         cdef int64_t t
         cdef int d
@@ -458,8 +465,8 @@ cdef class Search:
             following = copy.next[i]
             t = 0
             for d in range(self.D):
-                t += <int64_t> axis[d] * self.x[4 * i + d]
-            if t > at:
+                t += <int64_t> cut.axis[d] * self.x[4 * i + d]
+            if t > cut.at:
                 self.move(copy, i, b)
             i = following
 
@@ -496,17 +503,15 @@ cdef class Search:
         """What cutting c would gain, and what merging it with a neighbour would lose (Ward
         1963)."""
         cdef Copy* copy = &self.copies[0]
-        cdef int32_t axis[4]
-        cdef int64_t at
         cdef double least = -1, distance, delta, loss
         cdef double mine = <double> copy.sums[c].w, others
         cdef int j, d
         cdef int32_t k
-        self.gain[c] = 0
+        self.cuts[c].gain = 0
         self.loss[c] = -1
         if c < self.fixed:
             return
-        self.gain[c] = self.axis_of(copy, c, axis, &at)
+        self.find_cut(c)
         for j in range(1, self.n_near[c]):
             k = self.near[NEAR * c + j]
             distance = 0
@@ -527,8 +532,6 @@ cdef class Search:
         """Cut the cluster that gains most, again and again, until there are K (binary splitting,
         Orchard & Bouman 1991); return how many there are."""
         cdef Copy* copy = &self.copies[0]
-        cdef int32_t axis[4]
-        cdef int64_t at
         cdef int32_t c, best
         with nogil:
             for c in range(<int32_t> self.K):
@@ -536,22 +539,21 @@ cdef class Search:
             for c in range(<int32_t> self.K):
                 self.share(copy, c, self.near + NEAR * c, self.n_near[c])
             self.recentre(copy, <int32_t> self.fixed)
-            self.gain[self.fixed] = self.axis_of(copy, <int32_t> self.fixed, axis, &at)
+            self.find_cut(<int32_t> self.fixed)
             while self.K < K:
                 best = <int32_t> self.fixed
                 for c in range(best + 1, <int32_t> self.K):
-                    if self.gain[c] > self.gain[best]:
+                    if self.cuts[c].gain > self.cuts[best].gain:
                         best = c
-                if self.gain[best] <= 0:
+                if self.cuts[best].gain <= 0:
                     break
-                self.axis_of(copy, best, axis, &at)
                 c = <int32_t> self.K
                 self.K += 1
-                self.cut(copy, best, c, axis, at)
+                self.cut(copy, best, c)
                 self.recentre(copy, best)
                 self.recentre(copy, c)
-                self.gain[best] = self.axis_of(copy, best, axis, &at)
-                self.gain[c] = self.axis_of(copy, c, axis, &at)
+                self.find_cut(best)
+                self.find_cut(c)
             self.forget(copy)
         return self.K
 
@@ -599,22 +601,24 @@ cdef class Search:
         """Pair one cluster by chance with another, then those that are worth most cutting with
         those worth least; return how many."""
         cdef int n = 0
+        # More get in each other's way, fewer are not worth waking threads for.
+        cdef int most = <int> min(<Py_ssize_t> TRIALS, max(<Py_ssize_t> 4, self.K // 24))
         cdef int32_t c, a, b
         cdef double value, best
         cdef uint8_t* taken = self.copies[0].todo
         memset(taken, 0, self.K)
         a = <int32_t> (next_random(&self.state) % <uint64_t> self.K)
         b = <int32_t> (next_random(&self.state) % <uint64_t> self.K)
-        if a != b and self.gain[a] > 0 and self.loss[b] >= 0:
+        if a != b and self.cuts[a].gain > 0 and self.loss[b] >= 0:
             self.trials[n].cut = a
             self.trials[n].dissolved = b
             n += 1
             taken[a] = taken[b] = 1
-        while n < TRIALS:
+        while n < most:
             a = b = -1
             best = 0
             for c in range(<int32_t> self.K):
-                value = self.gain[c] / self.tired[c]
+                value = self.cuts[c].gain / self.tired[c]
                 if not taken[c] and value > best:
                     best = value
                     a = c
@@ -637,16 +641,13 @@ cdef class Search:
     cdef void attempt(self, Copy* copy, Trial* trial) noexcept nogil:
         """Make a swap, write down what it gives, and take it back."""
         cdef int32_t ids[NEAR + 1]
-        cdef int32_t axis[4]
-        cdef int64_t at
         cdef double before, after, last = 0
         cdef int32_t a = trial.cut, b = trial.dissolved, c, k
         cdef Py_ssize_t i
         cdef int p, j, m
         copy.work = 0
         self.share(copy, b, self.near + NEAR * b + 1, self.n_near[b] - 1)
-        self.axis_of(copy, a, axis, &at)
-        self.cut(copy, a, b, axis, at)
+        self.cut(copy, a, b)
         self.recentre_touched(copy)
         for p in range(SETTLE):
             memset(copy.todo, 0, self.K)
@@ -675,7 +676,8 @@ cdef class Search:
                     after += self.error_of(copy, c, &copy.sums[c])
                     m += copy.moved[c]
             trial.change = after - before
-            if m == 0 or (p > 0 and trial.change > HOPE * (last - trial.change)):
+            if (m == 0 or (p > 0 and trial.change > HOPE * (last - trial.change))
+                    or (trial.change < 0 and p >= EARLY)):
                 break
             last = trial.change
         trial.n = copy.n_log
