@@ -52,7 +52,9 @@ def eight_bit(image: Image.Image, convert: Callable[[Image.Image], Image.Image])
     colour = convert(colour)
     if alpha is None:
         return np.asarray(colour.convert("RGB") if colour.mode == "CMYK" else colour)
-    return np.dstack((np.asarray(colour.convert("RGB")), alpha))
+    pixels = np.dstack((np.asarray(colour.convert("RGB")), alpha))
+    pixels[alpha == 0] = 0
+    return pixels
 
 
 def rgba(pixels: Pixels) -> Pixels:
