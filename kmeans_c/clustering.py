@@ -75,7 +75,15 @@ class Fit(NamedTuple):
     inertia: int
 
 
-def fit(histogram: Histogram, K: int, ITERS: int | None, method: Method, *, n_threads: int) -> Fit:
+def fit(
+    histogram: Histogram,
+    K: int,
+    ITERS: int | None,
+    method: Method,
+    *,
+    n_threads: int,
+    clusters: "Clusters | None" = None,
+) -> Fit:
     """Reduce a histogram to min(K, distinct) colours.
 
     Parameters
@@ -88,12 +96,15 @@ def fit(histogram: Histogram, K: int, ITERS: int | None, method: Method, *, n_th
         Moves of the centroids, at most; None: until none moves.
     method : Method
     n_threads : int
+    clusters : Clusters, optional
+        Of the histogram, in the method's space: made once where there are several fits.
     """
-    kept = _kept(histogram, method.keep, K)
+    kept = kept_colors(histogram, method.keep, K)
     absent = [color for color in kept if not histogram.has(color)]
     if len(histogram) + len(absent) <= K:
         return _lossless(histogram, absent, method.space, n_threads)
-    clusters = Clusters(histogram, n_threads, method.space)
+    if clusters is None:
+        clusters = Clusters(histogram, n_threads, method.space)
     centroids = clusters.start(K, method, clusters.places(kept))
     centroids, n_iter = clusters.iterate(centroids, ITERS, len(kept))
     polishes = 0 if ITERS == 0 else method.effort.polishes
@@ -117,7 +128,7 @@ def display_order(palette: Colors) -> NDArray[np.intp]:
     return np.lexsort((*palette.T[::-1], luma, visible))
 
 
-def _kept(histogram: Histogram, keep: Colors, K: int) -> Colors:
+def kept_colors(histogram: Histogram, keep: Colors, K: int) -> Colors:
     """The colours that stay, in the histogram's channels.
 
     What is fully transparent is one of them, as no rounding may make it show.

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from PIL import Image
 
 from kmeans_c import encoding, files, spaces
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.clustering import assign, fit
+from kmeans_c.clustering import Fit, assign, fit
 from kmeans_c.colors import MAX_ENTRIES, alike, in_rgb
 from kmeans_c.dithering import DITHERS, check_strength
 from kmeans_c.dithering import dither as dithered
@@ -237,7 +237,32 @@ def quantize(
         best = fit(weighed, K, ITERS, method, n_threads=threads)
         found = assign(histogram, best.palette, n_threads=threads, space=space)
         found = found._replace(n_iter=best.n_iter)
-    indices = map_counted(pixels, histogram, found.palette, found.owners, space, n_threads=threads)
+    quantized = mapped(
+        pixels,
+        histogram,
+        found,
+        space=space,
+        dither=dither,
+        dither_strength=dither_strength,
+        n_threads=threads,
+    )
+    return quantized if palette is None else replace(quantized, palette=np.array(given.colors))
+
+
+def mapped(
+    pixels: NDArray[np.uint8],
+    histogram: Histogram,
+    found: Fit,
+    *,
+    space: str,
+    dither: str,
+    dither_strength: float,
+    n_threads: int,
+) -> Quantized:
+    """Give pixels (H, W, channels) the entries that were found for their colours, or dither."""
+    indices = map_counted(
+        pixels, histogram, found.palette, found.owners, space, n_threads=n_threads
+    )
     counts = found.counts
     if dither != "none":
         indices = dithered(
@@ -247,15 +272,15 @@ def quantize(
             strength=dither_strength,
             space=space,
             nearest=indices,
-            n_threads=threads,
+            n_threads=n_threads,
         )
         counts = np.bincount(indices.ravel(), minlength=len(found.palette))
     if dither == "none" and space == "srgb":
         mse = spaces.mean_squared_error(found.inertia, indices.size, pixels.shape[2])
     else:
-        mse = mean_squared_error(pixels, found.palette, indices, n_threads=threads)
+        mse = mean_squared_error(pixels, found.palette, indices, n_threads=n_threads)
     return Quantized(
-        palette=in_rgb(found.palette) if palette is None else np.array(given.colors),
+        palette=in_rgb(found.palette),
         indices=indices,
         counts=counts,
         mse=mse,
