@@ -1,6 +1,8 @@
 """The colour engine's arithmetic once more, in Python ints: slow, and simple enough to be read as
 the specification."""
 
+import math
+
 
 def z_order(color):
     """The number whose bits are those of the channels, interleaved: alpha, red, green, blue."""
@@ -103,6 +105,19 @@ def lloyd(points, weights, centroids, iterations):
             break
         centroids = moved
     return [tuple(c) for c in centroids], moves
+
+
+def medians(points, weights, centroids):
+    """Three times: weights by the distances, and up to three moves by them."""
+    spare = max(0, sum(weights).bit_length() - 38)
+    for _ in range(3):
+        labels = assign(points, centroids)
+        again = []
+        for point, weight, label in zip(points, weights, labels, strict=True):
+            distance = math.sqrt(squared_distance(point, centroids[label]))
+            again.append(max(1, int((weight >> spare) * 4096.0 / (16 + distance))))
+        centroids, _ = lloyd(points, again, centroids, 3)
+    return centroids
 
 
 def rounded(centroid, channels):
