@@ -49,6 +49,11 @@ if openmp not in ("auto", "on", "off"):
 class BuildKernels(build_ext):
     """Adds flags once the compiler is known, and probes OpenMP by compiling and linking."""
 
+    def finalize_options(self):
+        """Compile as many modules at once as there are processors."""
+        super().finalize_options()
+        self.parallel = self.parallel or os.cpu_count()
+
     def build_extensions(self):
         """Build with the flags of the compiler found."""
         msvc = self.compiler.compiler_type == "msvc"
@@ -97,16 +102,23 @@ class BuildKernels(build_ext):
             return True
 
 
+# What all modules need to take arrays, compiled once: it is most of a module, in bytes and in time.
+SHARED = "kmeans_c._kernels._shared"
+
+kernels = {
+    f"kmeans_c._kernels.{path.stem}": path.as_posix()
+    for path in sorted(Path("kmeans_c/_kernels").glob("*.pyx"))
+}
 extensions = [
     Extension(
-        f"kmeans_c._kernels.{path.stem}",
-        [path.as_posix()],
+        name,
+        [source],
         depends=HEADERS,
         include_dirs=[str(Path(HEADERS[0]).parent)],
         define_macros=[("Py_LIMITED_API", "0x030B0000")] if abi3 else [],
         py_limited_api=abi3,
     )
-    for path in sorted(Path("kmeans_c/_kernels").glob("*.pyx"))
+    for name, source in ({SHARED: "build/cython/_shared.c"} | kernels).items()
 ]
 
 setup(
@@ -114,6 +126,7 @@ setup(
         extensions,
         build_dir="build/cython",
         annotate=os.environ.get("KMEANS_C_ANNOTATE") == "1",
+        shared_utility_qualified_name=SHARED,
     ),
     cmdclass={"build_ext": BuildKernels},
     options={"bdist_wheel": {"py_limited_api": "cp311"}} if abi3 else {},
