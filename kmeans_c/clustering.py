@@ -185,7 +185,10 @@ class Clusters:
         self.channels = histogram.channels
         self.space = space
         self.keys = histogram.keys
-        self.weights = histogram.counts
+        # Weights in the same proportions shall give the same palette, however large they are.
+        counts = histogram.counts
+        self.times = 1 if counts.min() == 1 else int(np.gcd.reduce(counts))
+        self.weights = counts if self.times == 1 else counts // self.times
         self.n_threads = n_threads
         self.level = simd_level()
         if space == "srgb":
@@ -369,7 +372,7 @@ class Clusters:
         names[order] = np.arange(len(order))
         self.tree.labels(owners, names, self.n_threads)
         inertia = self.inertia(palette, sums)
-        return Fit(palette[order], owners, sums[order, -1], 0, inertia)
+        return Fit(palette[order], owners, self.times * sums[order, -1], 0, self.times * inertia)
 
     def inertia(self, palette: Colors, sums: Sums) -> int:
         """Return the sum of weight times squared distance to the owner, exactly."""

@@ -29,8 +29,8 @@ def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
     if most == 0:
         raise ValueError("weights: expected some above 0")
     if array.dtype.kind == "f":
-        scaled = np.rint(array * (SCALE / float(most))).astype(np.int64)
-        return np.maximum(scaled, 1)
+        shares = array.astype(np.float64) / float(most)
+        return np.maximum(np.rint(SCALE * shares).astype(np.int64), 1)
     if int(most) * array.size > MAX_TOTAL:
         raise ValueError(f"weights: expected at most {MAX_TOTAL // array.size}, got {most}")
     whole = array.astype(np.int64)
