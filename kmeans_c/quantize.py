@@ -235,8 +235,13 @@ def quantize(
     else:
         weighed = Histogram(pixels.shape[2]).add(pixels, importance)
         best = fit(weighed, K, ITERS, method, n_threads=threads)
-        found = assign(histogram, best.palette, n_threads=threads, space=space)
-        found = found._replace(n_iter=best.n_iter)
+        if best.inertia:
+            found = assign(histogram, best.palette, n_threads=threads, space=space)
+            found = found._replace(n_iter=best.n_iter)
+        else:  # two colours of one place have kept entries of their own
+            counts = np.zeros(len(best.palette), np.int64)
+            np.add.at(counts, best.owners, histogram.counts)
+            found = best._replace(counts=counts)
     quantized = mapped(
         pixels,
         histogram,

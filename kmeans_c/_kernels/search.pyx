@@ -645,7 +645,6 @@ cdef class Search:
         cdef int32_t a = trial.cut, b = trial.dissolved, c, k
         cdef Py_ssize_t i
         cdef int p, j, m
-        copy.work = 0
         self.share(copy, b, self.near + NEAR * b + 1, self.n_near[b] - 1)
         self.cut(copy, a, b)
         self.recentre_touched(copy)
@@ -682,6 +681,7 @@ cdef class Search:
             last = trial.change
         trial.n = copy.n_log
         trial.work = copy.work + self.K
+        copy.work = 0
         for i in range(copy.n_log):
             trial.point[i] = copy.log[i]
             trial.owner[i] = copy.owner[copy.log[i]]
