@@ -51,6 +51,8 @@ def as_method(
     """Check the arguments that `quantize` and `Palette.fit` share."""
     start: Any = check_choice("init", init, INITS) if isinstance(init, str) else _as_init(init, K)
     kept = as_colors("keep", () if keep is None else keep, least=0)
+    if kept.shape[1] == 4 and np.all(kept[:, 3] == 255):
+        kept = kept[:, :3]  # nothing that would make an opaque image RGBA
     if len(kept) > K:
         raise ValueError(f"keep: expected at most K = {K} colours, got {len(kept)}")
     return Method(
