@@ -363,7 +363,7 @@ def test_many_colours(rng, init, K):
 def test_almost_as_many_as_there_are(rng, channels, fewer):
     histogram = histogram_of(rng, 300, channels)
     K = len(histogram) - fewer
-    palette = Palette.fit(histogram, K)
+    palette = Palette.fit(histogram, K, n_threads=1)
     assert len(palette) == K
     assert (palette.counts > 0).all()
     assert palette.counts.sum() == 300
@@ -376,7 +376,7 @@ def test_huge_weights(rng, channels, init):
     weights = rng.integers(1, 2**46 // n, n)
     weights[0] = 2**46
     histogram = histogram_of(rng, n, channels, weights)
-    palette = Palette.fit(histogram, 12, None, init=init)
+    palette = Palette.fit(histogram, 12, None, init=init, n_threads=1)
     assert len(palette) == 12
     assert (palette.counts > 0).all()
     assert palette.counts.sum() == histogram.total
