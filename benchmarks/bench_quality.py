@@ -9,7 +9,8 @@ best of the row is the best known.
 
 seen: `space="oklab"` against others by what the eye is thought to see: the mean distance in Oklab
 times 100 (dE), SSIM of luma, and on how many of the images ours is the lower and the better in both
-(wins; what has as few colours as asked for is left out). With --dither all dither. With --alpha,
+(wins; what has as few colours as asked for is left out). With --dither all dither; what dithering
+is for shows in the distance after blurring. With --alpha,
 pictures with transparency are the ones looked at, over black and over white, and both are averaged;
 else transparent pictures are left out. All figures are recomputed from what was returned.
 
@@ -27,9 +28,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-from metrics import mse, oklab_distances, over, ssim
+from metrics import blurred_distances, mse, oklab, oklab_distances, over, ssim
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -44,6 +46,23 @@ MOST_PIXELS = 1 << 22  # of a picture that is looked at
 
 def ours(image: Pixels, K: int, **options: object) -> Pixels:
     return kmeans_c.quantize(image, K, n_threads=1, **options).to_array()
+
+
+def reweighted(image: Pixels, K: int, *, rounds: int = 3) -> Pixels:
+    """k-medians by k-means (Weiszfeld 1937): a colour counts less the farther its entry is, so
+    that the sum of the distances falls and not that of their squares."""
+    histogram = kmeans_c.Histogram().add(image)
+    places = oklab(histogram.colors)
+    palette = kmeans_c.Palette.fit(histogram, K, space="oklab", n_threads=1)
+    for _ in range(rounds):
+        entries = palette.map(histogram.colors[np.newaxis], space="oklab", n_threads=1)[0]
+        apart = 100 * np.sqrt(((places - oklab(palette.colors)[entries]) ** 2).sum(axis=1))
+        weights = np.rint(64 * histogram.counts / np.maximum(apart, 0.3)).astype(np.int64)
+        weighed = kmeans_c.Histogram().add(histogram.colors, np.maximum(weights, 1))
+        palette = kmeans_c.Palette.fit(
+            weighed, K, 5, space="oklab", init=palette.colors, effort="fast", n_threads=1
+        )
+    return palette.colors[palette.map(image, space="oklab", n_threads=1)]
 
 
 def pillow(image: Pixels, K: int, *, method: str, dither: bool = False) -> Pixels:
@@ -154,11 +173,19 @@ def by_mse(options: argparse.Namespace) -> None:
 
 def seen_calls(*, dither: bool, alpha: bool) -> dict[str, Call]:
     """Ours first."""
-    words = ("floyd-steinberg", "adaptive") if dither else ("none",)
+    words = {"none": {}}
+    if dither:
+        words = {
+            "floyd-steinberg": {"dither": "floyd-steinberg"},
+            "adaptive": {"dither": "adaptive"},
+            "adaptive 0.75": {"dither": "adaptive", "dither_strength": 0.75},
+        }
     calls: dict[str, Call] = {
-        f"oklab, {word}": partial(ours, space="oklab", dither=word) for word in words
+        f"oklab, {word}": partial(ours, space="oklab", **options) for word, options in words.items()
     }
-    calls["srgb"] = partial(ours, dither=words[-1])
+    if not (dither or alpha):
+        calls["oklab, reweighted"] = reweighted
+    calls["srgb"] = partial(ours, **words["adaptive" if dither else "none"])
     calls["imagequant"] = partial(imagequant, dither=dither)
     if not alpha:  # MEDIANCUT has no alpha, and dithering none
         calls["Pillow MEDIANCUT"] = partial(pillow, method="MEDIANCUT", dither=dither)
@@ -167,14 +194,21 @@ def seen_calls(*, dither: bool, alpha: bool) -> dict[str, Call]:
     return calls
 
 
-def figures(image: Pixels, shown: Pixels) -> tuple[float, float, float]:
-    """The mean distance in Oklab times 100, its 99.9th percentile, and SSIM."""
+class Figures(NamedTuple):
+    distance: float  # the mean in Oklab, times 100
+    high: float  # its 99.9th percentile
+    likeness: float  # SSIM
+    blurred: float  # the mean distance in Oklab after blurring, times 100
+
+
+def figures(image: Pixels, shown: Pixels) -> Figures:
     if image.shape[2] == 3:
         apart = oklab_distances(image, shown)
-        return float(apart.mean()), float(np.percentile(apart, 99.9)), ssim(image, shown)
+        afar = blurred_distances(image, shown)
+        high = float(np.percentile(apart, 99.9))
+        return Figures(float(apart.mean()), high, ssim(image, shown), float(afar.mean()))
     rows = [figures(over(image, grey), over(shown, grey)) for grey in (0, 255)]
-    distance, high, likeness = np.mean(rows, axis=0)
-    return distance, high, likeness
+    return Figures(*np.mean(rows, axis=0))
 
 
 def by_eye(options: argparse.Namespace) -> None:
@@ -182,51 +216,43 @@ def by_eye(options: argparse.Namespace) -> None:
     calls = installed(seen_calls(dither=options.dither, alpha=options.alpha))
     mine = [name for name in calls if name.startswith("oklab")]
     heads = "".join(f" {name} wins |" for name in mine)
-    print(f"{len(pictures)} images\n\n| | K | dE | dE 99.9 % | SSIM |{heads}")
-    print("|---|--:|--:|--:|--:|" + "--:|" * len(mine))
+    print(f"{len(pictures)} images\n\n| | K | dE | dE 99.9 % | SSIM | dE blurred |{heads}")
+    print("|---|--:|--:|--:|--:|--:|" + "--:|" * len(mine))
     for K in options.k:
-        found: dict[str, list[tuple[float, float, float]]] = {name: [] for name in calls}
+        found: dict[str, list[Figures]] = {name: [] for name in calls}
         for stem, image in pictures:
             if distinct(image) <= K:
                 continue
             for name, call in calls.items():
                 found[name].append(figures(image, call(image, K)))
             if options.verbose:
-                row = "  ".join(f"{rows[-1][0]:.3f} {rows[-1][2]:.4f}" for rows in found.values())
+                last = [rows[-1] for rows in found.values()]
+                row = "  ".join(f"{each.distance:.3f} {each.likeness:.4f}" for each in last)
                 print(f"K={K} {stem[:30]:30s} {row}", file=sys.stderr, flush=True)
         for name, rows in found.items():
-            distance, high, likeness = np.mean(rows, axis=0)
-            wins = "".join(f" {wins_of(found[own], rows)} |" for own in mine)
+            mean = Figures(*np.mean(rows, axis=0))
+            wins = "".join(f" {wins_of(found[own], [rows])} |" for own in mine)
             print(
-                f"| {name} | {K} | {distance:.3f} | {high:.2f} | {likeness:.4f} |"
+                f"| {name} | {K} | {mean.distance:.3f} | {mean.high:.2f} | {mean.likeness:.4f} "
+                f"| {mean.blurred:.3f} |"
                 f"{' |' * len(mine) if name in mine else wins}",
                 flush=True,
             )
         rivals = [name for name in calls if name not in mine and name != "srgb"]
-        every = [wins_of_all(found[own], [found[name] for name in rivals]) for own in mine]
-        print(f"| better than all of them | {K} | | | |" + "".join(f" {w} |" for w in every))
+        every = [wins_of(found[own], [found[name] for name in rivals]) for own in mine]
+        print(f"| better than all of them | {K} | | | | |" + "".join(f" {w} |" for w in every))
     if options.ssimulacra2:
         by_ssimulacra2(pictures, calls, options)
 
 
-def better(a: tuple[float, float, float], b: tuple[float, float, float]) -> bool:
-    return a[0] <= b[0] and a[2] >= b[2]
+def better(a: Figures, b: Figures) -> bool:
+    return a.distance <= b.distance and a.likeness >= b.likeness
 
 
-def wins_of(
-    mine: list[tuple[float, float, float]], theirs: list[tuple[float, float, float]]
-) -> str:
-    return wins_of_all(mine, [theirs])
-
-
-def wins_of_all(
-    mine: list[tuple[float, float, float]], others: list[list[tuple[float, float, float]]]
-) -> str:
-    won = [
-        all(better(a, b) for b in rest)
-        for a, *rest in zip(mine, *others, strict=True)
-    ]  # fmt: skip
-    return f"{100 * statistics.mean(won):.0f} %"
+def wins_of(mine: list[Figures], others: list[list[Figures]]) -> str:
+    """On how many images ours is better than all the others."""
+    pairs = zip(mine, *others, strict=True)
+    return f"{100 * statistics.mean(all(better(a, b) for b in rest) for a, *rest in pairs):.0f} %"
 
 
 def by_ssimulacra2(

@@ -103,9 +103,7 @@ class Partition:
         if not weight:
             return None
         mean, D = self.centres[c], range(self.D)
-        cov = [
-            [sum(w * (x[d] - mean[d]) * (x[e] - mean[e]) for x, w in own) for e in D] for d in D
-        ]
+        cov = [[sum(w * (x[d] - mean[d]) * (x[e] - mean[e]) for x, w in own) for e in D] for d in D]
         widest = max(D, key=lambda d: (cov[d][d], -d))
         if cov[widest][widest] <= 0:
             return None

@@ -72,7 +72,7 @@ def test_colours_that_are_not_in_the_image_are_kept_exactly(keep, init):
     seed=st.integers(0, 2**32),
 )
 def test_kept_colours_are_there_for_every_space_and_weight(
-    K, number, space, channels, weigh, ITERS, seed
+    *, K, number, space, channels, weigh, ITERS, seed
 ):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (6, 6, channels), dtype=np.uint8)
@@ -171,9 +171,9 @@ def test_full_transparency_may_be_kept(keep):
 def test_a_histogram_refuses_what_it_cannot_hold():
     grey = Histogram(1).add(photo()[:, :, 0])
     rgb = Histogram().add(photo())
-    with pytest.raises(ValueError, match="^keep: expected greys"):
+    with pytest.raises(ValueError, match=r"^keep: expected greys"):
         Palette.fit(grey, 4, keep=["red"])
-    with pytest.raises(ValueError, match="^keep: expected opaque colours"):
+    with pytest.raises(ValueError, match=r"^keep: expected opaque colours"):
         Palette.fit(rgb, 4, keep=[(1, 2, 3, 4)])
     assert (1, 2, 3) in rows(Palette.fit(rgb, 4, keep=[(1, 2, 3, 255)]).colors)
     assert (9, 9, 9) in rows(Palette.fit(grey, 4, keep=[(9, 9, 9)]).colors)

@@ -326,7 +326,7 @@ def small_images(draw):
     weigh=st.sampled_from([None, int, float]),
     seed=st.integers(0, 9),
 )
-def test_exactly_k_distinct_used_colours(image, K, ITERS, init, effort, space, weigh, seed):
+def test_exactly_k_distinct_used_colours(*, image, K, ITERS, init, effort, space, weigh, seed):
     rng = np.random.default_rng(seed)
     weights = None if weigh is None else (9 * rng.random(image.shape[:2])).astype(weigh)
     if weights is not None and not weights.any():
