@@ -49,8 +49,10 @@ def ours(image: Pixels, K: int, **options: object) -> Pixels:
 
 
 def reweighted(image: Pixels, K: int, *, rounds: int = 3) -> Pixels:
-    """k-medians by k-means (Weiszfeld 1937): a colour counts less the farther its entry is, so
-    that the sum of the distances falls and not that of their squares."""
+    """k-medians by k-means (Weiszfeld 1937): a colour counts less the farther its entry is.
+
+    So the sum of the distances falls, and not that of their squares.
+    """
     histogram = kmeans_c.Histogram().add(image)
     places = oklab(histogram.colors)
     palette = kmeans_c.Palette.fit(histogram, K, space="oklab", n_threads=1)
@@ -195,10 +197,15 @@ def seen_calls(*, dither: bool, alpha: bool) -> dict[str, Call]:
 
 
 class Figures(NamedTuple):
-    distance: float  # the mean in Oklab, times 100
-    high: float  # its 99.9th percentile
-    likeness: float  # SSIM
-    blurred: float  # the mean distance in Oklab after blurring, times 100
+    """Of a picture: distances in Oklab times 100 and SSIM.
+
+    `high` is the 99.9th percentile of the pixels, `blurred` the mean after blurring.
+    """
+
+    distance: float
+    high: float
+    likeness: float
+    blurred: float
 
 
 def figures(image: Pixels, shown: Pixels) -> Figures:
