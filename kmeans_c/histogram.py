@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import threads
+from kmeans_c import tables, threads
 from kmeans_c._kernels import histogram as kernel
 
 __all__ = ["Histogram"]
@@ -30,9 +30,6 @@ SORTED = 1 << 20
 
 # The overflow lists are summed up after so many pixels, which bounds them to 1 MiB a table.
 ROUND = 1 << 26
-
-# A table a thread: 48 MiB at most.
-MAX_TABLES = 3
 
 STEP = 255  # pixels that a key in the kernel's overflow list stands for
 
@@ -249,8 +246,8 @@ class Table:
     """
 
     def __init__(self, n_pixels: int, n_threads: int) -> None:
-        n_tables = min(n_threads, MAX_TABLES, 1 + n_pixels // SORT_BELOW)
-        self.counters = np.zeros((n_tables, 1 << 24), np.uint8)
+        n_tables = min(n_threads, tables.MAX_KEPT, 1 + n_pixels // SORT_BELOW)
+        self.counters = [tables.borrow() for _ in range(n_tables)]
         self.n_overflow = np.zeros(n_tables, np.int64)
         self.overflow = np.empty((n_tables, 0), np.uint32)
         self.counted = self.limit = 0  # pixels, and for how many the overflow lists suffice
@@ -282,13 +279,18 @@ class Table:
         return [translucent[s : s + n] for s, n in zip(starts, used, strict=True)], n_transparent
 
     def listed(self, n_threads: int) -> tuple[Keys, Counts]:
-        """Return the colours counted, ascending, and how often each occurs."""
+        """Return the colours counted, ascending, and how often each occurs; the table is empty."""
         self._sum_overflow()
         occupied = np.empty(4096, np.int64)
         kernel.count_occupied(self.counters, occupied, n_threads)
         ends = np.cumsum(occupied)
         keys, counts = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.int64)
-        kernel.extract(self.counters, ends, keys, counts, n_threads)
+        kept = len(keys) <= tables.WORTH_CLEARING
+        kernel.extract(self.counters, ends, keys, counts, kept, n_threads)
+        while self.counters:
+            counters = self.counters.pop()
+            if kept:
+                tables.give_back(counters)
         full, times = self.full
         counts[np.searchsorted(keys, full)] += STEP * times
         return keys, counts

@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import numpy as np
@@ -5,14 +6,15 @@ from numpy.typing import NDArray
 
 _Bytes: TypeAlias = NDArray[np.uint8]
 _Keys: TypeAlias = NDArray[np.uint32]
+_Tables: TypeAlias = Sequence[_Bytes]
 _Counts: TypeAlias = NDArray[np.int64]
 
 def count_rgb(
-    pixels: _Bytes, tables: _Bytes, overflow: _Keys, n_overflow: _Counts, level: int
+    pixels: _Bytes, tables: _Tables, overflow: _Keys, n_overflow: _Counts, level: int
 ) -> None: ...
 def count_rgba(
     pixels: _Bytes,
-    tables: _Bytes,
+    tables: _Tables,
     overflow: _Keys,
     n_overflow: _Counts,
     translucent: _Keys,
@@ -20,9 +22,9 @@ def count_rgba(
     level: int,
 ) -> int: ...
 def count_grey(pixels: _Bytes, counts: _Counts) -> None: ...
-def count_occupied(tables: _Bytes, occupied: _Counts, n_threads: int) -> None: ...
+def count_occupied(tables: _Tables, occupied: _Counts, n_threads: int) -> None: ...
 def extract(
-    tables: _Bytes, ends: _Counts, keys: _Keys, counts: _Counts, n_threads: int
+    tables: _Tables, ends: _Counts, keys: _Keys, counts: _Counts, clear: bool, n_threads: int
 ) -> None: ...
 def make_keys(pixels: _Bytes, keys: _Keys) -> None: ...
 def sort_keys(keys: _Keys, spare: _Keys) -> None: ...

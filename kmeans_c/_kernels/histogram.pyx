@@ -15,7 +15,7 @@ list, where one key stands for 255 pixels. A colour has been seen exactly if its
 
 from cython.parallel cimport prange
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memcpy
+from libc.string cimport memcpy, memset
 
 from kmeans_c._kernels.keys cimport (
     channel, fill_spread, keys_at, keys_fn, pack_opaque, rgb_key, rgba_key)
@@ -37,6 +37,7 @@ cdef enum:
     PART = 64       # pixels of a batch's quarter
     SOURCE_AHEAD = 1280     # bytes between a pixel's prefetch and its use
     PACKED = 2048   # RGBA pixels whose opaque ones are counted at a time
+    MAX_TABLES = 64     # as many as there may be threads
 
 ctypedef void (*changes_fn)(const uint32_t*, int*) noexcept nogil
 
@@ -164,16 +165,27 @@ cdef void count_part(keys_fn make_keys, changes_fn count_changes, const uint8_t*
     n_overflow[0] = used
 
 
+cdef int addresses(tables, uint8_t** at) except -1:
+    """Tell where each table begins; return how many there are."""
+    cdef uint8_t[::1] table
+    cdef int t = 0
+    for table in tables:
+        at[t] = &table[0]
+        t += 1
+    return t
+
+
 def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
-              uint8_t[:, ::1] tables not None,          # INOUT (threads, 2^24)
+              tables,                                   # INOUT (2^24,) a thread
               uint32_t[:, ::1] overflow not None,       # INOUT (threads, all pixels / STEP)
               int64_t[::1] n_overflow not None,         # INOUT (threads,)
               int level):
     """Count pixels, one table a thread."""
     cdef keys_fn make_keys = keys_at(level)
     cdef changes_fn count_changes = changes_at(level)
+    cdef uint8_t* at[MAX_TABLES]
+    cdef int n_threads = addresses(tables, at)
     cdef Py_ssize_t t, n = pixels.shape[0]
-    cdef int n_threads = <int> tables.shape[0]
     cdef const uint8_t* p
     if n == 0:
         return
@@ -181,7 +193,7 @@ def count_rgb(const uint8_t[:, ::1] pixels not None,    # IN (n, 3)
     for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
         count_part(make_keys, count_changes, p + 3 * (n * t // n_threads),
                    n * (t + 1) // n_threads - n * t // n_threads,
-                   &tables[t, 0], &overflow[t, 0], &n_overflow[t])
+                   at[t], &overflow[t, 0], &n_overflow[t])
 
 
 cdef Py_ssize_t count_rgba_part(keys_fn make_keys, changes_fn count_changes, const uint8_t* p,
@@ -211,7 +223,7 @@ cdef Py_ssize_t count_rgba_part(keys_fn make_keys, changes_fn count_changes, con
 
 
 def count_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
-               uint8_t[:, ::1] tables not None,         # INOUT (threads, 2^24)
+               tables,                                  # INOUT (2^24,) a thread
                uint32_t[:, ::1] overflow not None,      # INOUT (threads, all pixels / STEP)
                int64_t[::1] n_overflow not None,        # INOUT (threads,)
                uint32_t[::1] translucent not None,      # OUT (n,): thread t from n t // threads on
@@ -221,15 +233,16 @@ def count_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
     transparent: return how many."""
     cdef keys_fn make_keys = keys_at(level)
     cdef changes_fn count_changes = changes_at(level)
+    cdef uint8_t* at[MAX_TABLES]
+    cdef int n_threads = addresses(tables, at)
     cdef Py_ssize_t t, first, n_opaque = 0, n = pixels.shape[0]
     cdef int64_t listed = 0
-    cdef int n_threads = <int> tables.shape[0]
     if n == 0:
         return 0
     for t in prange(n_threads, nogil=True, num_threads=n_threads, schedule="static", chunksize=1):
         first = n * t // n_threads
         n_opaque += count_rgba_part(make_keys, count_changes, &pixels[0, 0] + 4 * first,
-                                    n * (t + 1) // n_threads - first, &tables[t, 0],
+                                    n * (t + 1) // n_threads - first, at[t],
                                     &overflow[t, 0], &n_overflow[t], &translucent[0] + first,
                                     &n_translucent[t])
     for t in range(n_threads):
@@ -264,23 +277,25 @@ def count_grey(const uint8_t[::1] pixels not None,      # IN (n,)
                 counts[v] += <int64_t> tables[0][v] + tables[1][v] + tables[2][v] + tables[3][v]
 
 
-cdef int64_t occupied_of(const uint8_t* page, Py_ssize_t n_tables,
-                         Py_ssize_t stride) noexcept nogil:
+cdef int64_t occupied_of(uint8_t* const* tables, int n_tables, Py_ssize_t first) noexcept nogil:
     """Count a page's colours seen in any table. Bound by memory: wider vectors bring nothing."""
     cdef Py_ssize_t t, i, start
     cdef uint8_t any_of[64]
     cdef uint8_t occupied[64]   # at most the 64 rows of a page: fits a byte
+    cdef const uint8_t* row
     cdef int64_t total = 0
     for i in range(64):
         occupied[i] = 0
-    for start in range(0, PAGE, 64):
-        km_prefetch(page + PAGE + start)
+    for start in range(first, first + PAGE, 64):
+        row = tables[0] + start
+        km_prefetch(row + PAGE)
         for i in range(64):
-            any_of[i] = page[start + i]
+            any_of[i] = row[i]
         for t in range(1, n_tables):
-            km_prefetch(page + t * stride + PAGE + start)
+            row = tables[t] + start
+            km_prefetch(row + PAGE)
             for i in range(64):
-                any_of[i] |= page[t * stride + start + i]
+                any_of[i] |= row[i]
         for i in range(64):
             occupied[i] += any_of[i] != 0
     for i in range(64):
@@ -288,30 +303,31 @@ cdef int64_t occupied_of(const uint8_t* page, Py_ssize_t n_tables,
     return total
 
 
-def count_occupied(const uint8_t[:, ::1] tables not None,   # IN (n_tables, 2^24)
-                   int64_t[::1] occupied not None,          # OUT (2^24 / PAGE,) colours seen
+def count_occupied(tables,                          # IN (2^24,) each
+                   int64_t[::1] occupied not None,  # OUT (2^24 / PAGE,) colours seen
                    int n_threads):
     """Count each page's colours seen in any table."""
+    cdef uint8_t* at[MAX_TABLES]
+    cdef int n_tables = addresses(tables, at)
     cdef Py_ssize_t page
     for page in prange(occupied.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
-        occupied[page] = occupied_of(&tables[0, PAGE * page], tables.shape[0], tables.shape[1])
+        occupied[page] = occupied_of(at, n_tables, PAGE * page)
 
 
-cdef void extract_page(const uint8_t* table, Py_ssize_t n_tables, Py_ssize_t stride,
-                       uint32_t first, uint32_t* keys, int64_t* counts) noexcept nogil:
+cdef void extract_page(uint8_t* const* tables, int n_tables, Py_ssize_t first, bint clear,
+                       uint32_t* keys, int64_t* counts) noexcept nogil:
     cdef uint64_t words[8]
     cdef uint64_t eight, some, low = 0x7f7f7f7f7f7f7f7f
     cdef int64_t total
     cdef Py_ssize_t i, j, t, word, found = 0
-    for i in range(0, PAGE, 64):    # a cube of 4x4x4: most are empty
+    for i in range(first, first + PAGE, 64):    # a cube of 4x4x4: most are empty
         some = 0
-        km_prefetch(table + i + 2048)
         for word in range(8):
-            words[word] = km_load64(table + i + 8 * word)
-            some |= words[word]
-        for t in range(1, n_tables):
+            words[word] = 0
+        for t in range(n_tables):
+            km_prefetch(tables[t] + i + 2048)
             for word in range(8):
-                words[word] |= km_load64(table + t * stride + i + 8 * word)
+                words[word] |= km_load64(tables[t] + i + 8 * word)
                 some |= words[word]
         if some == 0:
             continue
@@ -322,26 +338,32 @@ cdef void extract_page(const uint8_t* table, Py_ssize_t n_tables, Py_ssize_t str
         while some:
             j = i + km_lowest_bit(some)
             some &= some - 1
-            total = table[j]
+            total = tables[0][j]
             for t in range(1, n_tables):
-                total += table[t * stride + j]
-            keys[found] = first + <uint32_t> j
+                total += tables[t][j]
+            keys[found] = <uint32_t> j
             counts[found] = total
             found += 1
+        if clear:
+            for t in range(n_tables):
+                memset(tables[t] + i, 0, 64)
 
 
-def extract(const uint8_t[:, ::1] tables not None,  # IN (n_tables, 2^24)
-            const int64_t[::1] ends not None,       # IN (2^24 / PAGE,) running sum of `occupied`
-            uint32_t[::1] keys not None,            # OUT (ends[-1],) ascending
-            int64_t[::1] counts not None,           # OUT (ends[-1],) without the overflow list
-            int n_threads):
-    """List the colours seen and their counters."""
+def extract(tables,                             # INOUT (2^24,) each
+            const int64_t[::1] ends not None,   # IN (2^24 / PAGE,) running sum of `occupied`
+            uint32_t[::1] keys not None,        # OUT (ends[-1],) ascending
+            int64_t[::1] counts not None,       # OUT (ends[-1],) without the overflow list
+            bint clear, int n_threads):
+    """List the colours seen and their counters; `clear` these, while they are in the cache."""
+    cdef uint8_t* at[MAX_TABLES]
+    cdef int n_tables = addresses(tables, at)
     cdef Py_ssize_t page, start
-    for page in prange(ends.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
+    # Colours crowd in some pages: half of the pages are not half of the work.
+    for page in prange(ends.shape[0], nogil=True, num_threads=n_threads, schedule="dynamic",
+                       chunksize=16):
         start = ends[page - 1] if page > 0 else 0
         if ends[page] > start:
-            extract_page(&tables[0, PAGE * page], tables.shape[0], tables.shape[1],
-                         <uint32_t> (PAGE * page), &keys[start], &counts[start])
+            extract_page(at, n_tables, PAGE * page, clear, &keys[start], &counts[start])
 
 
 def make_keys(const uint8_t[:, ::1] pixels not None,    # IN (n, 1, 3 or 4)
