@@ -22,7 +22,11 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import CCompilerError
 
-HEADERS = ["kmeans_c/_kernels/multiversion.h", "kmeans_c/_kernels/keys.h"]
+HEADERS = [
+    "kmeans_c/_kernels/multiversion.h",
+    "kmeans_c/_kernels/keys.h",
+    "kmeans_c/_kernels/listing.h",
+]
 GNU_FLAGS = [
     "-O3",
     "-DNDEBUG",

@@ -286,7 +286,7 @@ class Table:
         ends = np.cumsum(occupied)
         keys, counts = np.empty(ends[-1], np.uint32), np.empty(ends[-1], np.int64)
         kept = len(keys) <= tables.WORTH_CLEARING
-        kernel.extract(self.counters, ends, keys, counts, kept, n_threads)
+        kernel.extract(self.counters, ends, keys, counts, kept, n_threads, threads.simd_level())
         while self.counters:
             counters = self.counters.pop()
             if kept:

@@ -39,6 +39,11 @@ cdef enum:
     PACKED = 2048   # RGBA pixels whose opaque ones are counted at a time
     MAX_TABLES = 64     # as many as there may be threads
 
+cdef extern from "listing.h" nogil:
+    bint KM_LISTS
+    void km_list_v4(uint8_t* const* tables, int n_tables, int64_t first, int n, bint clear,
+                    uint32_t* keys, int64_t* counts) noexcept
+
 ctypedef void (*changes_fn)(const uint32_t*, int*) noexcept nogil
 
 cdef uint32_t SPREAD3[256]
@@ -353,7 +358,7 @@ def extract(tables,                             # INOUT (2^24,) each
             const int64_t[::1] ends not None,   # IN (2^24 / PAGE,) running sum of `occupied`
             uint32_t[::1] keys not None,        # OUT (ends[-1],) ascending
             int64_t[::1] counts not None,       # OUT (ends[-1],) without the overflow list
-            bint clear, int n_threads):
+            bint clear, int n_threads, int level):
     """List the colours seen and their counters; `clear` these, while they are in the cache."""
     cdef uint8_t* at[MAX_TABLES]
     cdef int n_tables = addresses(tables, at)
@@ -362,7 +367,11 @@ def extract(tables,                             # INOUT (2^24,) each
     for page in prange(ends.shape[0], nogil=True, num_threads=n_threads, schedule="dynamic",
                        chunksize=16):
         start = ends[page - 1] if page > 0 else 0
-        if ends[page] > start:
+        if ends[page] == start:
+            continue
+        if KM_LISTS and level == 2:
+            km_list_v4(at, n_tables, PAGE * page, PAGE, clear, &keys[start], &counts[start])
+        else:
             extract_page(at, n_tables, PAGE * page, clear, &keys[start], &counts[start])
 
 
