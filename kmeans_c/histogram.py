@@ -236,7 +236,7 @@ class Histogram:
 
 
 class Table:
-    """One counter for every RGB colour and thread.
+    """One counter for every RGB colour and thread, in kept tables (tables.py).
 
     Parameters
     ----------
@@ -305,8 +305,8 @@ class Table:
         self.counted += n_pixels
 
     def _sum_overflow(self) -> None:
-        for overflow, used in zip(self.overflow, self.n_overflow, strict=True):
-            self.full = merged(self.full, sorted_keys(overflow[:used]))
+        lists = [keys[:n] for keys, n in zip(self.overflow, self.n_overflow, strict=True)]
+        self.full = merged(self.full, sorted_keys(np.concatenate(lists)))
         self.summed += self.n_overflow
         self.n_overflow[:] = 0
 

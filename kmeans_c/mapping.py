@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import spaces, tables, threads
+from kmeans_c import spaces, threads
 from kmeans_c._kernels import mapping as kernel
 from kmeans_c._kernels import owners as owners_kernel
 from kmeans_c.histogram import Histogram
@@ -60,9 +60,7 @@ def map_counted(
     table = mapper.channels > 1 and not mapper.compares(pixels[..., 0].size, len(histogram))
     if foreign or table:
         mapper.learn(histogram, owners, n_threads=n_threads)
-    indices = mapper.map(pixels, n_threads=n_threads)
-    mapper.forget(histogram, n_threads=n_threads)
-    return indices
+    return mapper.map(pixels, n_threads=n_threads)
 
 
 class PaletteMap:
@@ -85,7 +83,6 @@ class PaletteMap:
         self.colors = colors
         self.table: tuple[NDArray[np.uint32], Indices] | None = None
         self.learnt: Indices | None = None
-        self.borrowed: NDArray[np.uint8] | None = None  # what is learnt, if in a kept table
 
     def map(self, pixels: Pixels, *, n_threads: int | None = None) -> Indices:
         """Return the index of the nearest entry for every pixel.
@@ -135,24 +132,12 @@ class PaletteMap:
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        self.borrowed = None
-        if self.channels == 1:
-            table: Indices = np.empty(256, self.dtype)
-        elif self.dtype == np.uint8 and len(histogram) <= tables.WORTH_CLEARING:
-            table = self.borrowed = tables.borrow()
+        # But for greys 16 or 32 MiB of address space: memory only where colours are.
+        self.learnt = np.empty(1 << 24 if self.channels > 1 else 256, self.dtype)
+        if self.channels == 4:
+            kernel.own_opaque(histogram.colors, owners, self.learnt, n_threads)
         else:
-            # 16 or 32 MiB of address space: memory only where colours are.
-            table = np.empty(1 << 24, self.dtype)
-        write_owners(histogram, owners, table, n_threads)
-        self.learnt = table
-
-    def forget(self, histogram: Histogram, *, n_threads: int = 1) -> None:
-        """Let go of what `learn`, if it was called, took over with this histogram."""
-        if self.borrowed is not None:
-            nobody = np.zeros(len(histogram), np.uint16)
-            write_owners(histogram, nobody, self.borrowed, n_threads)
-            tables.give_back(self.borrowed)
-        self.learnt = self.borrowed = None
+            kernel.own_colors(histogram.keys, owners, self.learnt, n_threads)
 
     def look_up_exactly(
         self, pixels: Pixels, histogram: Histogram, owners: Indices, n_threads: int
@@ -259,16 +244,6 @@ class PaletteMap:
             kernel.want_opaque(pixels, missed, wanted)
             self._own_cells(wanted, fourth, n_threads)
             kernel.look_up_opaque(pixels, upper, lower, indices, missed, n_threads, level)
-
-
-def write_owners(
-    histogram: Histogram, owners: NDArray[np.uint16], table: Indices, n_threads: int
-) -> None:
-    """Write the owners of a histogram's opaque colours into a table of all colours."""
-    if histogram.channels == 4:
-        kernel.own_opaque(histogram.colors, owners, table, n_threads)
-    else:
-        kernel.own_colors(histogram.keys, owners, table, n_threads)
 
 
 def padded(K: int) -> int:

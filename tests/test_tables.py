@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import kmeans_c
-from kmeans_c import mapping, tables
+from kmeans_c import tables
 from kmeans_c._kernels import histogram as kernel
 from kmeans_c.histogram import Histogram
 
@@ -59,33 +59,13 @@ def test_counting_leaves_clean_tables(rng, simd, n_threads, channels):
     assert_clean(n_threads)
 
 
-@pytest.mark.parametrize("channels", [3, 4])
-@pytest.mark.parametrize("K", [256, 300])
-def test_mapping_leaves_clean_tables(rng, n_threads, channels, K):
-    pixels = picture(rng, channels)
-    results = [kmeans_c.quantize(pixels, K, 2, n_threads=n_threads) for _ in range(2)]
-    assert_clean(1)  # so many pixels are worth one thread
-    assert (results[0].palette == results[1].palette).all()
-    assert (results[0].indices == results[1].indices).all()
-
-
 def test_tables_of_very_many_colours_are_dropped(rng, n_threads, monkeypatch):
     pixels = picture(rng)
-    palette = rng.integers(0, 256, (60, 3), dtype=np.uint8)
-    owners = mapping.PaletteMap(palette).map(Histogram().add(pixels).colors).astype(np.uint16)
-
-    def results():
-        histogram = Histogram().add(pixels, n_threads=n_threads)
-        found = mapping.map_counted(pixels, histogram, palette, owners, n_threads=n_threads)
-        return histogram, found
-
-    kept = results()
+    kept = Histogram().add(pixels, n_threads=n_threads)
     tables.release()
-    monkeypatch.setattr(tables, "WORTH_CLEARING", len(kept[0]) - 1)
-    dropped = results()
+    monkeypatch.setattr(tables, "WORTH_CLEARING", len(kept) - 1)
+    assert Histogram().add(pixels, n_threads=n_threads) == kept
     assert_clean(0)
-    assert kept[0] == dropped[0]
-    assert (kept[1] == dropped[1]).all()
 
 
 @pytest.mark.parametrize("step", ["count_rgb", "count_occupied", "extract"])
