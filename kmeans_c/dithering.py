@@ -71,6 +71,8 @@ SIDE = 64  # the lattice's colours in a channel, and the pattern's period
 LATTICE = SIDE**3
 LATTICE_SLICE = 1 << 16
 SLICE = 1 << 21  # pixels between looks at signals: some 20 ms
+SLICE_COMPARED = 1 << 27  # and comparisons with an entry, of pixels that are not opaque
+SLOTS = 1 << 16  # of a memo (lattice.pxd): half a MiB, in the cache
 FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later ones' hardly
 SHARE = 1 << 18  # pixels that are worth a thread: at least a millisecond of each loop
 SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
@@ -233,6 +235,13 @@ def _spacing(edges: NDArray[np.int64]) -> int:
     return int(edges.sum()) // max(len(edges), 1)
 
 
+def _slice_size(entries: Entries) -> int:
+    """Pixels between looks at signals, if each of RGBA's had to be compared with all entries."""
+    if entries.channels < 4:
+        return SLICE
+    return max(1, min(SLICE, SLICE_COMPARED // entries.K))
+
+
 # ---- error diffusion
 
 
@@ -247,13 +256,15 @@ def _diffuse(
         levels = _levels(pixels, entries, nearest, _spacing(edges), team)
     shares = np.zeros((4, entries.K), np.int32)
     shares[:channels] = strength * entries.over_black().T
-    errors = np.zeros((2, width + 2, channels), np.int32)
-    state = np.zeros(14, np.int64)
+    errors = np.zeros((3, width + 2, channels), np.int32)
+    state = np.zeros(26, np.int64)
+    slots = np.zeros(SLOTS if channels == 4 else 1, np.uint64)
     indices = nearest.copy()
+    size = _slice_size(entries)
     while state[0] < height:
         diffusion.diffuse(
-            pixels, levels, entries.table, entries.places, shares, entries.planes, strength,
-            limit, errors, state, indices, SLICE, threads.simd_level(),
+            pixels, levels, entries.table, entries.places, shares, entries.planes, slots,
+            strength, limit, errors, state, indices, size, threads.simd_level(),
         )  # fmt: skip
     return indices
 
@@ -280,13 +291,15 @@ def _levels(
     of_contrast = FULL * (EDGE_TO * spacing - 64 * every)
     of_contrast //= max((EDGE_TO - EDGE_FROM) * spacing, 1)
     of_error = FULL * 64 * every // max(min(spacing // DEAD_ZONE, DEAD_MOST), 1)
+    colors = np.zeros((entries.K, 4), np.uint8)
+    colors[:, : entries.channels] = entries.colors
     for first in range(0, height, 8 * step):
         activity.weigh(
-            pixels, nearest, entries.colors, calm,
+            pixels, nearest, colors, calm,
             np.empty((min(8 * step, height - first), blocks[1] + 2), np.int32),
-            np.clip(of_contrast, 0, FULL).astype(np.uint8),
-            np.clip(of_error, 0, FULL).astype(np.uint8),
-            levels, first, team,
+            np.clip(of_contrast, 0, FULL).astype(np.int32),
+            np.clip(of_error, 0, FULL).astype(np.int32),
+            levels, first, team, threads.simd_level(),
         )  # fmt: skip
     return levels
 

@@ -44,6 +44,7 @@ class Nearest:
         self.palette = palette
         self.places = [position(c) for c in palette]
         self.found = {}
+        self.found_at = {}
 
     def of(self, color):
         color = tuple(color)
@@ -63,6 +64,13 @@ class Nearest:
         point = position([*values, 255])
         return solid[reference.nearest(point, [self.places[k] for k in solid])]
 
+    def in_coarse(self, point):
+        """The owner of the place nearest to a point of four coordinates."""
+        place = tuple((v + 128) // 256 * 256 for v in point)
+        if place not in self.found_at:
+            self.found_at[place] = reference.nearest(place, self.places)
+        return self.found_at[place]
+
 
 def floyd_steinberg(pixels, palette, strength, levels=None):
     """Indices by rows; pixels are rows of tuples, strength and levels 0..64."""
@@ -72,7 +80,7 @@ def floyd_steinberg(pixels, palette, strength, levels=None):
     handed = [[[0] * channels for _ in range(width)] for _ in range(height)]
     indices = [[0] * width for _ in range(height)]
     for y in range(height):
-        step = -1 if y % 2 else 1
+        step = -1 if y % 4 >= 2 else 1
         for x in range(width)[::step]:
             pixel = pixels[y][x]
             colors = min(channels, 3)
@@ -118,7 +126,7 @@ def translucent(nearest, pixel, taken, limit, strength):
     ]
     if any(taken):
         point = [*(v - alpha // 2 + 8160 for v in value), (454047 * alpha + 262144) // 524288]
-        index = reference.nearest(point, nearest.places)
+        index = nearest.in_coarse(point)
     else:
         index = nearest.of(pixel)
     if pixel[3] == 0:

@@ -242,26 +242,6 @@ def test_known_nearest_entries_are_used_and_not_changed(rng):
         assert not np.shares_memory(indices, nearest)
 
 
-def test_another_space_decides_what_is_nearest(rng, monkeypatch):
-    """A space in which only green counts."""
-
-    def coordinates(colors, space):
-        planes = dithering.spaces.coordinates(colors)
-        if space == "green":
-            planes[[0, 2]] = 0
-        return planes
-
-    monkeypatch.setattr(dithering, "_coordinates", coordinates)
-    palette = np.array([[255, 0, 0], [0, 100, 255], [40, 255, 0]], np.uint8)
-    pixels = rng.integers(0, 256, (20, 30, 3), dtype=np.uint8)
-    nearest = abs(pixels[:, :, 1:2].astype(int) - palette[:, 1]).argmin(axis=2)
-    entries = dithering.Entries(palette, "green", 2)
-    greens = dithering._lattice()[:, 1:2].astype(int)
-    assert (entries.table == abs(greens - palette[:, 1]).argmin(axis=1)).all()
-    for method in DITHERS:
-        dither(pixels, palette, method, space="green", nearest=nearest)
-
-
 @pytest.mark.parametrize("K", [1, 2, 16, 256, 3000])
 def test_lattice_owners(rng, simd, K):
     palette = distinct(rng, K, 3)

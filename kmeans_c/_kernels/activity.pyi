@@ -22,9 +22,10 @@ def weigh(
     palette: _Bytes,
     calm: _Bytes,
     work: _Numbers,
-    of_contrast: _Bytes,
-    of_error: _Bytes,
+    of_contrast: _Numbers,
+    of_error: _Numbers,
     levels: _Bytes,
     first: int,
     n_threads: int,
+    level: int,
 ) -> None: ...

@@ -7,6 +7,7 @@ entry is its colour already; kmeans_c/dithering.py says why.
 
 from cython.parallel cimport prange
 from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.string cimport memcpy, memset
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
@@ -19,10 +20,12 @@ ctypedef fused index_t:
 
 cdef enum:
     EDGE = 8            # pixels of a block's side
-    RUN = 256           # pixels whose differences are kept
+    RUN = 256           # pixels whose differences are kept: whole blocks
 
 ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, int, int,
                              uint8_t*) noexcept nogil
+ctypedef void (*weigh_fn)(const uint8_t*, const uint8_t*, int, int, const int32_t*, const int32_t*,
+                          const int32_t*, uint8_t*) noexcept nogil
 
 
 # ---- contrast
@@ -35,26 +38,32 @@ cdef inline uint8_t larger(uint8_t a, uint8_t b) noexcept nogil:
     return a if a > b else b
 
 
+cdef km_body_void largest_of(const uint8_t* values, int n, int C, uint8_t* out) noexcept nogil:
+    """Take the largest of each n pixels' C channels."""
+    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
+    if C == 1:
+        for i in range(n):
+            out[i] = values[i]
+    elif C == 3:
+        for i in range(n):
+            out[i] = larger(larger(values[3 * i], values[3 * i + 1]), values[3 * i + 2])
+    else:
+        for i in range(n):
+            out[i] = larger(larger(values[4 * i], values[4 * i + 1]),
+                            larger(values[4 * i + 2], values[4 * i + 3]))
+
+
 cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uint8_t* down, int n,
                                 int C, uint8_t* out) noexcept nogil:
     """Take the largest difference to four neighbours, over C channels, of n <= RUN pixels."""
     cdef uint8_t most[4 * RUN]
     cdef uint8_t own, largest
-    cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
+    cdef Py_ssize_t i
     for i in range(C * n):
         own = row[i]
         largest = larger(apart(own, up[i]), apart(own, down[i]))
         most[i] = larger(largest, larger(apart(own, row[i - C]), apart(own, row[i + C])))
-    if C == 1:
-        for i in range(n):
-            out[i] = most[i]
-    elif C == 3:
-        for i in range(n):
-            out[i] = larger(larger(most[3 * i], most[3 * i + 1]), most[3 * i + 2])
-    else:
-        for i in range(n):
-            out[i] = larger(larger(most[4 * i], most[4 * i + 1]),
-                            larger(most[4 * i + 2], most[4 * i + 3]))
+    largest_of(most, n, C, out)
 
 
 cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d, int e,
@@ -132,55 +141,105 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
 
 # ---- levels
 
-cdef km_body_void weigh_row(int C, const uint8_t* row, const index_t* nearest,
-                            const uint8_t* palette, const int32_t* calm,
-                            const uint8_t* of_contrast, const uint8_t* of_error, Py_ssize_t W,
-                            uint8_t* levels) noexcept nogil:
+cdef km_body_void weigh_any(const uint8_t* row, const uint8_t* entries, int n, int C,
+                            const int32_t* base, const int32_t* of_contrast,
+                            const int32_t* of_error, uint8_t* levels) noexcept nogil:
+    """Turn the contrasts of n <= RUN pixels into levels."""
+    cdef uint8_t differ[4 * RUN]
+    cdef uint8_t most[RUN]
+    cdef Py_ssize_t i
+    for i in range(C * n):
+        differ[i] = apart(row[i], entries[i])
+    largest_of(differ, n, C, most)
+    for i in range(n):
+        levels[i] = <uint8_t> ((base[i] * of_contrast[levels[i]] * of_error[most[i]]) >> 12)
+
+
+cdef void weigh_base(const uint8_t* a, const uint8_t* b, int c, int d, const int32_t* e,
+                     const int32_t* f, const int32_t* g, uint8_t* h) noexcept nogil:
+    weigh_any(a, b, c, d, e, f, g, h)
+
+
+cdef km_v3_void weigh_v3(const uint8_t* a, const uint8_t* b, int c, int d, const int32_t* e,
+                         const int32_t* f, const int32_t* g, uint8_t* h) noexcept nogil:
+    weigh_any(a, b, c, d, e, f, g, h)
+
+
+cdef km_v4_void weigh_v4(const uint8_t* a, const uint8_t* b, int c, int d, const int32_t* e,
+                         const int32_t* f, const int32_t* g, uint8_t* h) noexcept nogil:
+    weigh_any(a, b, c, d, e, f, g, h)
+
+
+cdef int32_t between(const int32_t* calm, Py_ssize_t first, int n, int32_t* base) noexcept nogil:
+    """Interpolate between the middles of n blocks; return whether there is anything but zero."""
+    cdef int32_t left, right, some = 0
+    cdef int block, i
+    for block in range(n):
+        left = calm[first + block]
+        right = calm[first + block + 1] - left
+        some |= left | right
+        for i in range(8):      # EDGE
+            base[8 * block + i] = (16 * left + right * (2 * i + 1)) >> 8
+    return some
+
+
+cdef void gather(Py_ssize_t C, const index_t* nearest, const uint8_t* palette, int n,
+                 uint8_t* entries) noexcept nogil:
+    """Put the channels of the entries of n pixels side by side; one byte more is written."""
+    cdef Py_ssize_t i
+    if C == 1:
+        for i in range(n):
+            entries[i] = palette[4 * <Py_ssize_t> nearest[i]]
+    elif C == 3:
+        for i in range(n):
+            memcpy(entries + 3 * i, palette + 4 * <Py_ssize_t> nearest[i], 4)
+    else:
+        for i in range(n):
+            memcpy(entries + 4 * i, palette + 4 * <Py_ssize_t> nearest[i], 4)
+
+
+cdef void weigh_row(weigh_fn body, int C, const uint8_t* row, const index_t* nearest,
+                    const uint8_t* palette, const int32_t* calm, const int32_t* of_contrast,
+                    const int32_t* of_error, Py_ssize_t W, uint8_t* levels) noexcept nogil:
     """Turn a row's contrasts into levels.
 
     calm holds 16 times the blocks' levels at this height, one block more at either side.
     """
-    cdef Py_ssize_t x, block
-    cdef int32_t base, left, right
-    cdef uint8_t error
-    cdef const uint8_t* entry
-    cdef int d
-    for block in range((W + 4 + EDGE - 1) // EDGE):     # from the middle of one to the next
-        left = calm[block]
-        right = calm[block + 1] - left
-        for x in range(max(EDGE * block - 4, 0), min(EDGE * block + 4, W)):
-            error = 0
-            entry = palette + C * <Py_ssize_t> nearest[x]
-            for d in range(C):
-                error = larger(error, apart(row[C * x + d], entry[d]))
-            base = (16 * left + right * <int32_t> (2 * (x + 4 - EDGE * block) + 1)) >> 8
-            levels[x] = <uint8_t> ((base * of_contrast[levels[x]] * of_error[error]) >> 12)
+    cdef int32_t base[RUN]
+    cdef uint8_t entries[4 * RUN + 1]
+    cdef Py_ssize_t block, n_blocks = (W + 4 + EDGE - 1) // EDGE, x, skip
+    cdef int n, blocks
+    for block in range(0, n_blocks, 32):    # RUN / EDGE; from the middle of one to the next
+        blocks = <int> min(<Py_ssize_t> (RUN // EDGE), n_blocks - block)
+        skip = 4 if block == 0 else 0
+        x = EDGE * block - 4 + skip
+        n = <int> (min(EDGE * (block + blocks) - 4, W) - x)
+        if between(calm, block, blocks, base):
+            gather(C, nearest + x, palette, n, entries)
+            body(row + C * x, entries, n, C, base + skip, of_contrast, of_error, levels + x)
+        else:
+            memset(levels + x, 0, n)
 
 
 def weigh(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)
           const index_t[:, ::1] nearest not None,       # IN (H, W)
-          const uint8_t[:, ::1] palette not None,       # IN (K, channels)
+          const uint8_t[:, ::1] palette not None,       # IN (K, 4), the last channels unused
           const uint8_t[:, ::1] calm not None,          # IN (H / 8 + 2, W / 8 + 2) 0..64
           int32_t[:, ::1] work not None,                # WORK (rows, W / 8 + 2)
-          const uint8_t[::1] of_contrast not None,      # IN (256,) 0..64
-          const uint8_t[::1] of_error not None,         # IN (256,) 0..64
+          const int32_t[::1] of_contrast not None,      # IN (256,) 0..64
+          const int32_t[::1] of_error not None,         # IN (256,) 0..64
           uint8_t[:, ::1] levels not None,              # IN (H, W) contrasts; OUT 0..64
-          Py_ssize_t first, int n_threads):
+          Py_ssize_t first, int n_threads, int level):
     """Turn contrasts into levels, in as many rows from the first on as `work` has."""
     cdef Py_ssize_t i, y, block, b
     cdef int C = <int> pixels.shape[2], j
+    cdef weigh_fn body = (<weigh_fn> weigh_v4 if level == 2 else
+                          <weigh_fn> weigh_v3 if level == 1 else <weigh_fn> weigh_base)
     for i in prange(work.shape[0], nogil=True, num_threads=n_threads, schedule="static"):
         y = first + i
         block = (y + 4) >> 3
         j = 2 * <int> ((y + 4) & 7) + 1
         for b in range(calm.shape[1]):
             work[i, b] = calm[block, b] * (16 - j) + calm[block + 1, b] * j
-        if C == 1:
-            weigh_row(1, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
-                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])
-        elif C == 3:
-            weigh_row(3, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
-                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])
-        else:
-            weigh_row(4, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
-                      &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])
+        weigh_row(body, C, &pixels[y, 0, 0], &nearest[y, 0], &palette[0, 0], &work[i, 0],
+                  &of_contrast[0], &of_error[0], pixels.shape[1], &levels[y, 0])

@@ -13,6 +13,7 @@ def diffuse(
     places: NDArray[np.uint32],
     shares: _Numbers,
     candidates: _Numbers,
+    slots: NDArray[np.uint64],
     strength: int,
     limit: int,
     errors: _Numbers,
