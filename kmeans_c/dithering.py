@@ -251,19 +251,19 @@ def _diffuse(
     height, width, channels = pixels.shape
     edges = entries.edges()
     limit = int(edges.max(initial=0)) // 2
-    levels = np.empty((0, 0), np.uint8)
+    levels = np.zeros((1, width), np.uint8)
     if adaptive:
         levels = _levels(pixels, entries, nearest, _spacing(edges), team)
-    shares = np.zeros((4, entries.K), np.int32)
-    shares[:channels] = strength * entries.over_black().T
-    errors = np.zeros((3, width + 2, channels), np.int32)
-    state = np.zeros(26, np.int64)
+    shares = np.zeros((entries.K, 4), np.int32)
+    shares[:, :channels] = strength * entries.over_black()
+    errors = np.zeros((width + 2, channels), np.int32)
+    state = np.zeros(30, np.int64)
     slots = np.zeros(SLOTS if channels == 4 else 1, np.uint64)
     indices = nearest.copy()
     size = _slice_size(entries)
     while state[0] < height:
         diffusion.diffuse(
-            pixels, levels, entries.table, entries.places, shares, entries.planes, slots,
+            pixels, levels, adaptive, entries.table, entries.places, shares, entries.planes, slots,
             strength, limit, errors, state, indices, size, threads.simd_level(),
         )  # fmt: skip
     return indices

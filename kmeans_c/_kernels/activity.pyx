@@ -6,13 +6,14 @@ entry is its colour already; kmeans_c/dithering.py says why.
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t, uint16_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "multiversion.h" nogil:
     ctypedef void km_body_void "KM_BODY_VOID"
     ctypedef void km_v3_void "KM_V3_VOID"
     ctypedef void km_v4_void "KM_V4_VOID"
+    uint64_t km_load64(const uint8_t* at) noexcept
 
 ctypedef fused index_t:
     uint8_t
@@ -108,13 +109,19 @@ cdef void contrast_row(contrast_fn body, const uint8_t* row, const uint8_t* up,
 cdef void count_soft(const uint8_t* contrast, Py_ssize_t width, int softest,
                      int32_t* soft) noexcept nogil:
     """Add the pixels of a contrast of 1..softest to each block of a row."""
-    cdef Py_ssize_t block, x
-    cdef int32_t n
-    for block in range((width + EDGE - 1) // EDGE):
-        n = 0
-        for x in range(EDGE * block, min(EDGE * block + EDGE, width)):
-            n += 0 < contrast[x] <= softest
-        soft[block] += n
+    cdef uint8_t found[RUN]
+    cdef uint8_t most = <uint8_t> (softest - 1)
+    cdef Py_ssize_t start, i, n
+    for start in range(0, width, 256):  # RUN
+        n = min(<Py_ssize_t> RUN, width - start)
+        for i in range(n):
+            found[i] = <uint8_t> (contrast[start + i] - 1) <= most
+        for i in range(n, min(<Py_ssize_t> RUN, (n + EDGE - 1) // EDGE * EDGE)):
+            found[i] = 0
+        for i in range((n + EDGE - 1) // EDGE):
+            # The product's highest byte is the sum of the eight.
+            soft[start // EDGE + i] += <int32_t> (
+                km_load64(found + EDGE * i) * <uint64_t> 0x0101010101010101 >> 56)
 
 
 def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels)

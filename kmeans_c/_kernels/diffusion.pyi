@@ -9,6 +9,7 @@ _Numbers: TypeAlias = NDArray[np.int32]
 def diffuse(
     pixels: _Bytes,
     levels: _Bytes,
+    adaptive: bool,
     table: NDArray[Any],
     places: NDArray[np.uint32],
     shares: _Numbers,
