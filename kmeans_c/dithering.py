@@ -187,7 +187,10 @@ class Entries:
         if self.channels == 4:
             alpha = self.colors[:, 3].astype(np.int64)
             solid = np.flatnonzero(alpha >= alpha.max() - SOLID)
-        planes = spaces.coordinates(self.colors[solid], space)[:, : len(solid)]
+        # Opaque colours differ in three coordinates.
+        used = 3 if self.channels == 4 and self.colors[solid, 3].min() == 255 else self.channels
+        opaque = np.ascontiguousarray(self.colors[solid, :used])
+        planes = spaces.coordinates(opaque, space)[:, : len(solid)]
         candidates = _candidates(planes, len(solid))
         packed = np.zeros((len(solid), 8), np.int32)
         packed[:, : len(planes)] = 2 * planes.T
@@ -201,7 +204,7 @@ class Entries:
         for start in range(0, len(colors), LATTICE_SLICE):
             stop = start + LATTICE_SLICE
             piece = colors[start:stop]
-            if self.channels == 4:
+            if used == 4:
                 piece = np.concatenate([piece, np.full((len(piece), 1), 255, np.uint8)], axis=1)
             lattice.own_blocks(
                 spaces.coordinates(piece, space), candidates, packed, slack, scratch,
@@ -275,8 +278,6 @@ def _levels(
     """How much of an error each pixel may take, in 64ths; `spacing` is the tree's mean edge."""
     height, width, _ = pixels.shape
     blocks = -(-height // 8), -(-width // 8)
-    if pixels.shape[2] == 4 and not pixels[..., 3].all():
-        pixels = pixels * (pixels[..., 3:] > 0)  # what full transparency hides tells nothing
     levels = np.empty((height, width), np.uint8)
     soft = np.empty(blocks, np.int32)
     softest = max(SOFT_LEAST, spacing // (64 * SOFT))

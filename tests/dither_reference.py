@@ -95,14 +95,15 @@ def floyd_steinberg(pixels, palette, strength, levels=None):
                 index, error = translucent(nearest, pixel, taken, limit, strength)
             else:
                 index = nearest.of(pixel)
-                if any(taken):
+                owed = any(taken[:colors])
+                if owed:
                     sums = [65536 * v + t for v, t in zip(pixel, taken, strict=True)]
                     index = nearest.in_lattice([(s + 32768) >> 16 for s in sums[:colors]])
                 entry = over_black(palette[index])
                 error = [0] * channels
                 for d in range(colors):
                     value = own[d]
-                    if any(taken):
+                    if owed:
                         value = clamp(
                             (sums[d] + 512) >> 10,
                             max(0, own[d] - limit),

@@ -6,7 +6,7 @@ entry is its colour already; kmeans_c/dithering.py says why.
 """
 
 from cython.parallel cimport prange
-from libc.stdint cimport int32_t, uint8_t, uint16_t, uint64_t
+from libc.stdint cimport int32_t, uint8_t, uint16_t, uint32_t, uint64_t
 from libc.string cimport memcpy, memset
 
 cdef extern from "multiversion.h" nogil:
@@ -23,7 +23,7 @@ cdef enum:
     EDGE = 8            # pixels of a block's side
     RUN = 256           # pixels whose differences are kept: whole blocks
 
-ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, int, int,
+ctypedef void (*contrast_fn)(const uint8_t*, const uint8_t*, const uint8_t*, Py_ssize_t, int,
                              uint8_t*) noexcept nogil
 ctypedef void (*weigh_fn)(const uint8_t*, const uint8_t*, int, int, const int32_t*, const int32_t*,
                           const int32_t*, uint8_t*) noexcept nogil
@@ -40,26 +40,34 @@ cdef inline uint8_t larger(uint8_t a, uint8_t b) noexcept nogil:
 
 
 cdef km_body_void largest_of(const uint8_t* values, int n, int C, uint8_t* out) noexcept nogil:
-    """Take the largest of each n pixels' C channels."""
+    """Take the largest of each n pixels' C channels; two values beyond them are read.
+
+    At every place first, the pixels' then taken out: half as many steps as stride by stride.
+    """
+    cdef uint8_t pairs[4 * RUN + 2]
     cdef Py_ssize_t i   # an int could wrap at 3 i, for all that gcc knows: no vectors then
     if C == 1:
         for i in range(n):
             out[i] = values[i]
     elif C == 3:
+        for i in range(3 * n):
+            pairs[i] = larger(larger(values[i], values[i + 1]), values[i + 2])
         for i in range(n):
-            out[i] = larger(larger(values[3 * i], values[3 * i + 1]), values[3 * i + 2])
+            out[i] = pairs[3 * i]
     else:
+        for i in range(4 * n):
+            pairs[i] = larger(values[i], values[i + 1])
         for i in range(n):
-            out[i] = larger(larger(values[4 * i], values[4 * i + 1]),
-                            larger(values[4 * i + 2], values[4 * i + 3]))
+            out[i] = larger(pairs[4 * i], pairs[4 * i + 2])
 
 
 cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uint8_t* down, int n,
                                 int C, uint8_t* out) noexcept nogil:
     """Take the largest difference to four neighbours, over C channels, of n <= RUN pixels."""
-    cdef uint8_t most[4 * RUN]
+    cdef uint8_t most[4 * RUN + 2]
     cdef uint8_t own, largest
     cdef Py_ssize_t i
+    most[C * n] = most[C * n + 1] = 0
     for i in range(C * n):
         own = row[i]
         largest = larger(apart(own, up[i]), apart(own, down[i]))
@@ -67,43 +75,67 @@ cdef km_body_void contrast_body(const uint8_t* row, const uint8_t* up, const uin
     largest_of(most, n, C, out)
 
 
-cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d, int e,
-                        uint8_t* f) noexcept nogil:
-    contrast_body(a, b, c, d, e, f)
+cdef km_body_void shown_body(const uint8_t* pixels, Py_ssize_t n, uint32_t* out) noexcept nogil:
+    """Copy n RGBA pixels without what full transparency hides."""
+    cdef uint8_t* bytes
+    cdef uint32_t alpha = 0
+    cdef Py_ssize_t i
+    bytes = <uint8_t*> &alpha
+    bytes[3] = 255
+    memcpy(out, pixels, 4 * n)
+    for i in range(n):
+        out[i] = out[i] if out[i] & alpha else 0
 
 
-cdef km_v3_void contrast_v3(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d,
-                            int e, uint8_t* f) noexcept nogil:
-    contrast_body(a, b, c, d, e, f)
-
-
-cdef km_v4_void contrast_v4(const uint8_t* a, const uint8_t* b, const uint8_t* c, int d,
-                            int e, uint8_t* f) noexcept nogil:
-    contrast_body(a, b, c, d, e, f)
-
-
-cdef void border(const uint8_t* row, const uint8_t* up, const uint8_t* down, Py_ssize_t x,
-                 Py_ssize_t width, int C, uint8_t* out) noexcept nogil:
-    """The same for one pixel of the first or last column."""
-    cdef Py_ssize_t left = max(x - 1, 0), right = min(x + 1, width - 1)
-    cdef uint8_t most = 0, own
-    cdef int d
+cdef km_body_void contrast_run(const uint8_t* row, const uint8_t* up, const uint8_t* down,
+                               Py_ssize_t start, Py_ssize_t width, int C,
+                               uint8_t* out) noexcept nogil:
+    """Find the contrasts of up to RUN pixels from column `start` on."""
+    cdef uint32_t shown[3 * RUN + 2]
+    cdef uint8_t here[3 * RUN + 6]      # a pixel more at either side: the border's is its own
+    cdef Py_ssize_t n = min(<Py_ssize_t> RUN, width - start), d
+    cdef Py_ssize_t left = max(start - 1, 0), right = min(start + n, width - 1)
+    if C == 4:
+        shown_body(row + 4 * left, 1, shown)
+        shown_body(row + 4 * start, n, shown + 1)
+        shown_body(row + 4 * right, 1, shown + n + 1)
+        shown_body(up + 4 * start, n, shown + RUN + 2)
+        shown_body(down + 4 * start, n, shown + 2 * RUN + 2)
+        contrast_body(<uint8_t*> (shown + 1), <uint8_t*> (shown + RUN + 2),
+                      <uint8_t*> (shown + 2 * RUN + 2), <int> n, 4, out + start)
+        return
+    memcpy(here + C, row + C * start, C * n)
     for d in range(C):
-        own = row[C * x + d]
-        most = larger(most, larger(apart(own, row[C * left + d]), apart(own, row[C * right + d])))
-        most = larger(most, larger(apart(own, up[C * x + d]), apart(own, down[C * x + d])))
-    out[x] = most
+        here[d] = row[C * left + d]
+        here[C * n + C + d] = row[C * right + d]
+    contrast_body(here + C, up + C * start, down + C * start, <int> n, C, out + start)
 
 
-cdef void contrast_row(contrast_fn body, const uint8_t* row, const uint8_t* up,
-                       const uint8_t* down, Py_ssize_t width, int C, uint8_t* out) noexcept nogil:
-    cdef Py_ssize_t x = 1
-    border(row, up, down, 0, width, C, out)
-    border(row, up, down, width - 1, width, C, out)
-    while x < width - 1:
-        body(row + C * x, up + C * x, down + C * x,
-             <int> min(<Py_ssize_t> RUN, width - 1 - x), C, out + x)
-        x += RUN
+cdef km_body_void contrast_any(const uint8_t* row, const uint8_t* up, const uint8_t* down,
+                               Py_ssize_t width, int C, uint8_t* out) noexcept nogil:
+    cdef Py_ssize_t start
+    for start in range(0, width, 256):  # RUN
+        if C == 1:
+            contrast_run(row, up, down, start, width, 1, out)
+        elif C == 3:
+            contrast_run(row, up, down, start, width, 3, out)
+        else:
+            contrast_run(row, up, down, start, width, 4, out)
+
+
+cdef void contrast_base(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d, int e,
+                        uint8_t* f) noexcept nogil:
+    contrast_any(a, b, c, d, e, f)
+
+
+cdef km_v3_void contrast_v3(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+                            int e, uint8_t* f) noexcept nogil:
+    contrast_any(a, b, c, d, e, f)
+
+
+cdef km_v4_void contrast_v4(const uint8_t* a, const uint8_t* b, const uint8_t* c, Py_ssize_t d,
+                            int e, uint8_t* f) noexcept nogil:
+    contrast_any(a, b, c, d, e, f)
 
 
 cdef void count_soft(const uint8_t* contrast, Py_ssize_t width, int softest,
@@ -130,7 +162,7 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
               int softest, Py_ssize_t first, Py_ssize_t last, int n_threads, int level):
     """Find each pixel's largest difference to a neighbour, in rows of blocks first..last-1.
 
-    `soft` counts a block's pixels of a contrast of 1..softest.
+    What full transparency hides tells nothing. `soft` counts a block's pixels of a contrast of 1..softest.
     """
     cdef Py_ssize_t H = pixels.shape[0], W = pixels.shape[1], block, y, x
     cdef int C = <int> pixels.shape[2]
@@ -141,8 +173,8 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
         for x in range(soft.shape[1]):
             soft[block, x] = 0
         for y in range(EDGE * block, min(H, EDGE * block + EDGE)):
-            contrast_row(body, &pixels[y, 0, 0], &pixels[max(y - 1, 0), 0, 0],
-                         &pixels[min(y + 1, H - 1), 0, 0], W, C, &contrast[y, 0])
+            body(&pixels[y, 0, 0], &pixels[max(y - 1, 0), 0, 0], &pixels[min(y + 1, H - 1), 0, 0],
+                 W, C, &contrast[y, 0])
             count_soft(&contrast[y, 0], W, softest, &soft[block, 0])
 
 
@@ -152,9 +184,10 @@ cdef km_body_void weigh_any(const uint8_t* row, const uint8_t* entries, int n, i
                             const int32_t* base, const int32_t* of_contrast,
                             const int32_t* of_error, uint8_t* levels) noexcept nogil:
     """Turn the contrasts of n <= RUN pixels into levels."""
-    cdef uint8_t differ[4 * RUN]
-    cdef uint8_t most[RUN]
+    cdef uint8_t differ[4 * RUN + 2]
+    cdef uint8_t most[2 * RUN]
     cdef Py_ssize_t i
+    differ[C * n] = differ[C * n + 1] = 0
     for i in range(C * n):
         differ[i] = apart(row[i], entries[i])
     largest_of(differ, n, C, most)

@@ -83,30 +83,31 @@ cdef km_body_void pixel_body(
     cdef int32_t error[4]
     cdef int32_t received[4]
     cdef int32_t wrong[4]
-    cdef int32_t label = out[0], other, weight = 64, some = 0, value
+    cdef int32_t label = out[0], other, weight, some = 0, value
     cdef uint32_t place = 0
     cdef int d, colors = C if C < 4 else 3
-    if C == 4:      # what a pixel shows of an error is its opacity's share
-        weight = (p[3] + (p[3] >> 7)) >> 2
-    if adaptive:
-        weight = (weight * level[0] + 32) >> 6
-    for d in range(C):
-        if adaptive or C == 4:
-            # (here + 7 right) weight, the sum taken apart so that only one product is waited for
-            taken[d] = (here[d] * weight + 32 + 7 * weight * right[d]) >> 6
-        else:
-            taken[d] = here[d] + 7 * right[d]
-        some |= taken[d]
+    # (here + 7 right) weight: the sum is taken apart so that only one product is waited for.
     if C == 4 and p[3] < 255:
-        other = label
+        # What a pixel shows of an error is its opacity's share.
+        weight = (p[3] + (p[3] >> 7)) >> 2
+        if adaptive:
+            weight = (weight * level[0] + 32) >> 6
         for d in range(4):
-            received[d] = taken[d]
+            received[d] = (here[d] * weight + 32 + 7 * weight * right[d]) >> 6
+            some |= received[d]
+        other = label
         translucent(search, p, some != 0, received, &other, wrong)
         label = other
         for d in range(4):
             error[d] = wrong[d]
     else:
         for d in range(colors):
+            if adaptive:
+                weight = level[0]
+                taken[d] = (here[d] * weight + 32 + 7 * weight * right[d]) >> 6
+            else:
+                taken[d] = here[d] + 7 * right[d]
+            some |= taken[d]
             taken[d] += (<int32_t> p[d] << 16) + 32768
         if some:
             for d in range(colors):
