@@ -70,6 +70,7 @@ FULL = 64  # strength and levels are in 64ths
 SIDE = 64  # the lattice's colours in a channel, and the pattern's period
 LATTICE = SIDE**3
 LATTICE_SLICE = 1 << 16
+CELL = 8  # of the lattice's colours: 2x2x2, whose mixtures are made together
 SLICE = 1 << 21  # pixels between looks at signals: some 20 ms
 SLICE_COMPARED = 1 << 27  # and comparisons with an entry, of pixels that are not opaque
 SLOTS = 1 << 16  # of a memo (lattice.pxd): half a MiB, in the cache
@@ -340,30 +341,33 @@ def _order(
     while n_mixed < MOST_MIXED and 64 * MIXED_STEP * n_mixed < _spacing(edges):
         n_mixed *= 2
     pattern = _pattern(method, n_mixed)
-    mixtures = np.empty((size, n_mixed), nearest.dtype)
-    known = np.zeros(size, np.uint8)
+    # Zeros: what is not known yet is read, and read again once it is.
+    mixtures = np.zeros((size, n_mixed), nearest.dtype)
+    unknown = np.ones(size // CELL, np.uint8)
+    slots = np.zeros((team, SLOTS if channels == 4 else 1), np.uint64)
     by_rank, over_black = _ranked(entries.over_black())
     colors = _opaque_colors(entries.colors)
     indices = np.empty_like(nearest)
     first, rows = 0, max(1, FIRST_SLICE // width)
+    most_rows = max(1, _slice_size(entries) * team // width)
     while first < height:
         piece = slice(first, first + rows)
-        skipped = np.zeros(indices[piece].shape, np.uint8)
+        skipped = np.ones((len(nearest[piece]), -(-width // SIDE)), np.uint8)
         missed = np.ones(len(skipped), np.uint8)
-        for again in (False, True):
-            wanted = np.zeros((team, size), np.uint8)
+        while True:
+            wanted = np.zeros((team, len(unknown)), np.uint8)
             ordered.dither_rows(
-                pixels[piece], nearest[piece], colors, pattern, mixtures, known, entries.planes,
-                strength, indices[piece], skipped, missed, wanted, again, first, level,
+                pixels[piece], nearest[piece], colors, pattern, mixtures, unknown, entries.planes,
+                slots, strength, indices[piece], skipped, missed, wanted, first, level,
             )  # fmt: skip
             if not missed.any():
                 break
             ordered.mix_wanted(
                 wanted.max(axis=0), values, entries.table, entries.places, over_black, by_rank,
-                strength, limit, mixtures, known, team, level,
+                strength, limit, mixtures, unknown, team, level,
             )  # fmt: skip
         first += rows
-        rows = max(1, min(4 * rows, SLICE * team // width))
+        rows = max(1, min(4 * rows, most_rows))
     return indices
 
 

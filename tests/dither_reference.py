@@ -198,7 +198,7 @@ def ordered(pixels, palette, strength, ranks):
 def mirrored(nearest, pixel, first, share, strength):
     point, place = position(pixel), nearest.places[first]
     image = [clamp(2 * p - q, 0, 16383) for p, q in zip(point, place, strict=True)]
-    second = reference.nearest(image, nearest.places)
+    second = nearest.in_coarse(image)
     apart = [a - b for a, b in zip(nearest.places[second], place, strict=True)]
     along = sum(a * (p - q) for a, p, q in zip(apart, point, place, strict=True))
     length = sum(a * a for a in apart)
