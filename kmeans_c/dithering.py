@@ -7,8 +7,10 @@ Any other colour, one that is changed by an error or is to be mixed, is looked u
 as 8 there, because what the rounding does to a pixel is part of the error that its neighbours make
 good, and a table of that size stays in the cache.
 
-Error diffusion [1]_ goes through the rows in turn from left to right and from right to left. With
-the strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error
+Error diffusion [1]_ goes through the rows two by two, in turn from left to right and from right to
+left: rows 0 and 1, then back through 2 and 3. As even as turning after every row
+(benchmarks/bench_dither.py), and the second row of a pair can follow the first closely. With the
+strength s in 64ths an entry P leaves of a pixel's value v, in 64ths, the error
 e = s (v - 64 P), of which 7, 3, 5 and 1 sixteenths go to the next pixel and the three below. v is
 the pixel's colour and what it has been handed, of which no more than half the longest edge of the
 palette's minimum spanning tree counts for the error: mixing neighbours needs no more, and more
@@ -25,21 +27,22 @@ the palette needs no dots of other colours).
 Ordered dithering gives a colour n entries whose mean is near the colour, by handing on the error
 from one choice to the next [2]_, sorts them from dark to light, and lets a threshold pattern pick:
 an 8x8 Bayer matrix [3]_ or blue noise made by void-and-cluster [4]_ (tools/make_blue_noise.py).
-Mixtures are made for the lattice's colours as they are met; a colour between them takes the lower
-or the upper one in each channel, which further parts of the pattern decide, so that its mean is
-kept.
+Mixtures are made for the lattice's colours as they are met, eight at a time; a colour between them
+takes the lower or the upper one in each channel, which further parts of the pattern decide, so that
+its mean is kept.
 
 With alpha all of this is done on premultiplied values. A pixel takes of an error the share that its
 opacity shows of it: no dots where a soft edge fades. Opaque pixels stay opaque and fully
 transparent ones clear; between them alpha is dithered as the colours are, lest soft shadows get
-bands. In ordered dithering a pixel between them mixes two entries: the nearest to it, and the
-nearest to its mirror image in that one.
+bands. Once such a pixel is changed, the nearest of places that lie 4 levels apart in each of four
+coordinates stands for it: a memo keeps their owners. In ordered dithering it mixes two entries: the
+nearest to it, and the nearest to its mirror image in that one.
 
 References
 ----------
 .. [1] Floyd, R. W. and Steinberg, L. (1976). An adaptive algorithm for spatial greyscale. Proc.
    Society for Information Display 17(2), 75-77.
-.. [2] Knoll, T. (1999). US patent 6606166, expired 2019: pattern dithering.
+.. [2] Yliluoma, J. (2011). Joel Yliluoma's arbitrary-palette positional dithering algorithm.
 .. [3] Bayer, B. E. (1973). An optimum method for two-level rendition of continuous-tone pictures.
    IEEE Int. Conf. Communications 26, 11-15.
 .. [4] Ulichney, R. A. (1993). The void-and-cluster method for dither array generation. Proc. SPIE

@@ -3,6 +3,9 @@
 from math import isqrt
 
 import color_reference as reference
+import numpy as np
+
+from kmeans_c import spaces
 
 STEPS = [(255 * q + 31) // 63 for q in range(64)]
 
@@ -11,9 +14,12 @@ def clamp(value, low, high):
     return max(low, min(high, value))
 
 
-def position(color):
-    """Coordinates, of grey too."""
-    return reference.coordinates(tuple(color))
+def position(color, space="srgb"):
+    """Coordinates, of grey too; those of other spaces have tests of their own."""
+    if space == "srgb":
+        return reference.coordinates(tuple(color))
+    place = spaces.coordinates(np.array([color], np.uint8), space)[:, 0]
+    return tuple(int(v) for v in place)
 
 
 def over_black(color):
@@ -40,16 +46,18 @@ def edges(palette):
 
 
 class Nearest:
-    def __init__(self, palette):
+    def __init__(self, palette, space="srgb"):
         self.palette = palette
-        self.places = [position(c) for c in palette]
+        self.space = space
+        self.places = [position(c) for c in palette]  # in which errors are measured
+        self.owned = [position(c, space) for c in palette]
         self.found = {}
         self.found_at = {}
 
     def of(self, color):
         color = tuple(color)
         if color not in self.found:
-            self.found[color] = reference.nearest(position(color), self.places)
+            self.found[color] = reference.nearest(position(color, self.space), self.owned)
         return self.found[color]
 
     def in_lattice(self, values):
@@ -61,8 +69,8 @@ class Nearest:
             return self.of(values)
         most = max(c[3] for c in self.palette)
         solid = [k for k, c in enumerate(self.palette) if c[3] >= most - 8]
-        point = position([*values, 255])
-        return solid[reference.nearest(point, [self.places[k] for k in solid])]
+        point = position([*values, 255], self.space)
+        return solid[reference.nearest(point, [self.owned[k] for k in solid])]
 
     def in_coarse(self, point):
         """The owner of the place nearest to a point of four coordinates."""
@@ -72,10 +80,10 @@ class Nearest:
         return self.found_at[place]
 
 
-def floyd_steinberg(pixels, palette, strength, levels=None):
+def floyd_steinberg(pixels, palette, strength, levels=None, space="srgb"):
     """Indices by rows; pixels are rows of tuples, strength and levels 0..64."""
     height, width, channels = len(pixels), len(pixels[0]), len(palette[0])
-    nearest = Nearest(palette)
+    nearest = Nearest(palette, space)
     limit = max(edges(palette), default=0) // 2
     handed = [[[0] * channels for _ in range(width)] for _ in range(height)]
     indices = [[0] * width for _ in range(height)]
@@ -156,10 +164,10 @@ def mixture(nearest, target, n, strength, limit):
     return sorted(chosen, key=darkness)
 
 
-def ordered(pixels, palette, strength, ranks):
+def ordered(pixels, palette, strength, ranks, space="srgb"):
     """Indices by rows; ranks (64, 64) are the pattern's, from 0."""
     channels = len(palette[0])
-    nearest = Nearest(palette)
+    nearest = Nearest(palette, space)
     lengths = edges(palette)
     limit = max(lengths, default=0) // 2
     spacing = sum(lengths) // max(len(lengths), 1)
@@ -205,10 +213,10 @@ def mirrored(nearest, pixel, first, share, strength):
     return second if 2 * along * strength * share[1] > share[0] * length * 64 else first
 
 
-def levels(pixels, palette):
+def levels(pixels, palette, space="srgb"):
     """How much of an error each pixel may take, by rows, in 64ths."""
     height, width = len(pixels), len(pixels[0])
-    nearest = Nearest(palette)
+    nearest = Nearest(palette, space)
     lengths = edges(palette)
     spacing = sum(lengths) // max(len(lengths), 1)
     seen = [

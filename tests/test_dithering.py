@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kmeans_c import dithering
+from kmeans_c import Palette, dithering, quantize, spaces
 from kmeans_c.dithering import DITHERS, dither
 from kmeans_c.mapping import PaletteMap
 
@@ -26,15 +26,15 @@ def rows_of(pixels):
     return [[tuple(int(v) for v in np.atleast_1d(pixel)) for pixel in row] for row in pixels]
 
 
-def expected(pixels, palette, method, strength):
+def expected(pixels, palette, method, strength, space="srgb"):
     rows, entries = rows_of(pixels), [tuple(c) for c in palette.tolist()]
     if method == "floyd-steinberg":
-        return reference.floyd_steinberg(rows, entries, strength)
+        return reference.floyd_steinberg(rows, entries, strength, space=space)
     if method == "adaptive":
-        levels = reference.levels(rows, entries)
-        return reference.floyd_steinberg(rows, entries, strength, levels)
+        levels = reference.levels(rows, entries, space)
+        return reference.floyd_steinberg(rows, entries, strength, levels, space)
     ranks = BAYER if method == "bayer" else dithering.blue_noise().tolist()
-    return reference.ordered(rows, entries, strength, ranks)
+    return reference.ordered(rows, entries, strength, ranks, space)
 
 
 def distinct(rng, K, channels):
@@ -80,6 +80,75 @@ def test_is_the_reference(rng, simd, method, channels, K):
     if case not in answers:  # the same at each SIMD level
         answers[case] = expected(pixels, palette, method, strength)
     assert indices.tolist() == answers[case]
+
+
+def brute_nearest(pixels, palette, space):
+    """The first of the nearest entries in a space, by all squared distances."""
+    flat = np.ascontiguousarray(pixels.reshape(-1, palette.shape[1]))
+    places = spaces.coordinates(flat, space)[:, : len(flat)].astype(np.int64)
+    entries = spaces.coordinates(palette, space)[:, : len(palette)].astype(np.int64)
+    squares = ((places[:, :, None] - entries[:, None, :]) ** 2).sum(axis=0)
+    return squares.argmin(axis=1).reshape(pixels.shape[:2])
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("space", ["linear", "oklab", "lab"])
+@pytest.mark.parametrize("method", DITHERS)
+def test_another_space_decides_what_is_nearest(rng, simd, method, space, channels):
+    palette = distinct(rng, 12, channels)
+    pixels = smooth(rng, 17, 13, channels)
+    if channels == 4:
+        pixels[pixels[..., 3] == 0] = 0
+    nearest = brute_nearest(pixels, palette, space)
+    indices = dither(pixels, palette, method, space=space, nearest=nearest)
+    if method == "none":
+        assert (indices == nearest).all()
+        return
+    case = method, channels, space
+    if case not in answers:
+        answers[case] = expected(pixels, palette, method, 64, space)
+    assert indices.tolist() == answers[case]
+
+
+def test_another_space_needs_the_nearest():
+    pixels, palette = np.zeros((2, 2, 3), np.uint8), np.zeros((1, 3), np.uint8)
+    with pytest.raises(ValueError, match="nearest: expected indices"):
+        dither(pixels, palette, "bayer", space="oklab")
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("space", spaces.SPACES)
+@pytest.mark.parametrize("method", DITHERS[1:])
+def test_quantize_and_map_dither(rng, method, space, channels):
+    """Counts and error are those of the indices; the palette is as without; `map` agrees."""
+    pixels = smooth(rng, 40, 60, channels)
+    image = pixels if channels > 1 else pixels[..., 0]
+    plain = quantize(image, 12, space=space)
+    found = quantize(image, 12, space=space, dither=method)
+    assert np.array_equal(found.palette, plain.palette)
+    assert len(np.unique(found.palette, axis=0)) == len(found.palette) == 12
+    assert (found.counts == np.bincount(found.indices.ravel(), minlength=12)).all()
+    shown = found.palette[:, :1] if channels == 1 else found.palette
+    places = [spaces.coordinates(c)[:, :2400] for c in (pixels.reshape(-1, channels), shown)]
+    squares = ((places[0] - places[1][:, found.indices.ravel()]).astype(np.int64) ** 2).sum()
+    assert found.mse == spaces.mean_squared_error(int(squares), found.indices.size, channels)
+    mapped = Palette(found.palette).map(image, space=space, dither=method, n_threads=2)
+    if channels > 1:
+        assert (mapped == found.indices).all()
+    assert np.array_equal(
+        quantize(image, 12, space=space, dither=method, dither_strength=0).indices, plain.indices
+    )
+
+
+@pytest.mark.parametrize("method", DITHERS[1:])
+def test_quantize_with_more_than_256_entries(rng, method):
+    pixels = smooth(rng, 60, 70, 3)
+    found = quantize(pixels, 400, dither=method, n_threads=1)
+    again = quantize(pixels, 400, dither=method, n_threads=3)
+    assert found.indices.dtype == np.uint16
+    assert len(found.palette) == 400
+    assert np.array_equal(found.indices, again.indices)
+    assert np.array_equal(found.palette, again.palette)
 
 
 @settings(max_examples=30, deadline=None)
