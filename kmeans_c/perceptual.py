@@ -79,9 +79,7 @@ class Judge:
         self.weights = histogram.counts
         self.planes = _planes(histogram.colors, n_threads)
 
-    def differences(
-        self, palette: NDArray[np.uint8], owners: NDArray[np.uint16]
-    ) -> Differences:
+    def differences(self, palette: NDArray[np.uint8], owners: NDArray[np.uint16]) -> Differences:
         """Compare each colour with its owner.
 
         Parameters

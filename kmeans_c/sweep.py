@@ -87,7 +87,7 @@ class SweepRow:
     palette: NDArray[np.uint8]
 
     def to_dict(self) -> dict[str, Any]:
-        """Give the attributes by name as plain values, with None for an infinite PSNR, as JSON has no infinity."""
+        """Give the attributes by name, as plain values; None for an infinite PSNR, as in JSON."""
         return {
             "K": self.K,
             "mse": self.mse,
@@ -177,7 +177,7 @@ def sweep(
         psnr = 10 * math.log10(3 * 255**2 / mse) if mse else math.inf
         rows.append(SweepRow(K, mse, psnr, delta_e, size, in_rgb(found.palette)))
     if sizes == "estimate":
-        rows = [replace(row, bytes=_scaled(row, scale)) for row in rows]
+        rows = [replace(row, bytes=_scaled(row.bytes or 0, row.palette, scale)) for row in rows]
     return rows
 
 
@@ -303,10 +303,9 @@ class _Sizes:
         return (self.real(found) - frame) / max(1, sampled - frame)
 
 
-def _scaled(row: SweepRow, scale: float) -> int:
-    assert row.bytes is not None
-    frame = _frame(row.palette)
-    return round(frame + scale * max(0, row.bytes - frame))
+def _scaled(sampled: int, palette: NDArray[np.uint8], scale: float) -> int:
+    frame = _frame(palette)
+    return round(frame + scale * max(0, sampled - frame))
 
 
 def _frame(palette: NDArray[np.uint8]) -> int:
