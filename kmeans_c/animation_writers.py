@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import gif_file, png_file, webp_file
 from kmeans_c.drawings import Drawing
-from kmeans_c.metadata import Metadata, png_texts
+from kmeans_c.metadata import Metadata, png_chunks
 from kmeans_c.tiff_file import packed_rows
 
 Colors = NDArray[np.uint8]
@@ -213,22 +213,12 @@ class ApngWriter:
         kind = 3 if self.indexed else 6 if self.channels == 4 else 2
         bits = self.bits if self.indexed else 8
         header = width.to_bytes(4, "big") + height.to_bytes(4, "big") + bytes([bits, kind, 0, 0, 0])
-        head = [png_file.chunk(b"IHDR", header)]
-        if metadata.icc:
-            profile = b"ICC Profile\0\0" + zlib.compress(metadata.icc, 9)
-            head.append(png_file.chunk(b"iCCP", profile))
+        head = [png_file.chunk(b"IHDR", header), *png_chunks(metadata)]
         if self.indexed:
             head.append(png_file.chunk(b"PLTE", self.entries[:, :3].tobytes()))
             n_clear = int(np.count_nonzero(self.entries[:, 3] < _OPAQUE))  # which come first
             if n_clear:
                 head.append(png_file.chunk(b"tRNS", self.entries[:n_clear, 3].tobytes()))
-        if metadata.dpi:
-            x, y = (round(number / 0.0254) for number in metadata.dpi)
-            size = x.to_bytes(4, "big") + y.to_bytes(4, "big") + b"\1"
-            head.append(png_file.chunk(b"pHYs", size))
-        if metadata.exif:
-            head.append(png_file.chunk(b"eXIf", metadata.exif))
-        head += [png_file.chunk(name, contents) for name, contents in png_texts(metadata)]
         return head
 
     def _rows(self, colors: Colors, indices: Indices | None) -> NDArray[np.uint8]:

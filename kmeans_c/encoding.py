@@ -12,12 +12,15 @@ from PIL import Image
 
 from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
+from kmeans_c.metadata import Metadata, kept, png_chunks, save_options
 from kmeans_c.modes import OPAQUE
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
+from kmeans_c.png_file import SIGNATURE
 
 # The formats that can be written, by the endings of their names.
 FORMATS = {
     ".png": "png",
+    ".apng": "png",
     ".jpg": "jpeg",
     ".jpeg": "jpeg",
     ".gif": "gif",
@@ -27,6 +30,9 @@ FORMATS = {
     ".tiff": "tiff",
     ".ico": "ico",
 }
+
+# How the names of a format end: the first of its endings.
+ENDINGS = {kind: suffix for suffix, kind in reversed(FORMATS.items())}
 
 # What `format="auto"` chooses from, by encoding both. GIF is never the smallest: WebP's headers are
 # as short as its own.
@@ -41,6 +47,8 @@ JPEG_QUALITY = 92
 # WebP's (quality, method) by `optimize`. At 16 colours (50, 2) takes 90 ms for 0.4 megapixels; at
 # 256 (75, 4) takes 3 % fewer bytes and half as long again, (100, 5) 9 % fewer and 14 times as long.
 _WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6))
+
+_PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may follow
 
 _ICO_START = b"\0\0\1\0"
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
@@ -139,13 +147,15 @@ def encode(
     format: str,  # noqa: A002 - Pillow's name
     *,
     optimize: int = OPTIMIZE,
+    metadata: Metadata | None = None,
+    policy: str = "safe",
 ) -> bytes:
     """Encode an image that has a palette.
 
     PNG, GIF, BMP, opaque ICO and opaque TIFF hold the palette itself, PNG (also in an ICO) with 1,
     2, 4 or 8 bits a pixel as the number of colours allows. WebP (lossless), and ICO and TIFF with
     transparency, hold the pixels in full colour, exactly. JPEG (4:4:4, grey if the palette is) only
-    comes near: it can't hold a palette. There is no metadata in any of them.
+    comes near: it can't hold a palette.
 
     Parameters
     ----------
@@ -157,6 +167,10 @@ def encode(
         "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico", see `check_format`.
     optimize : int
         How hard to try, 0..6, see `png.encode_png`. WebP tries harder too.
+    metadata : Metadata, optional
+        Of the image; its profile is that of the palette. ICO holds none.
+    policy : {"none", "safe", "keep"}
+        What of it is written, see `metadata`.
 
     Returns
     -------
@@ -168,20 +182,27 @@ def encode(
     ValueError
         If there are more than 256 colours, no such format, or it can't hold the image: JPEG and
         BMP have no transparency, GIF no partial transparency and a single transparent entry, and
-        JPEG, GIF, WebP and ICO have a largest width and height.
+        JPEG, GIF, WebP and ICO have a largest width and height. If the palette needs a profile and
+        the format holds none.
     """
     kind = check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     _check_fits(palette, indices, kind)
     _check_colors(palette)
+    about = Metadata() if metadata is None else metadata
     if kind == "png":
-        return encode_png(palette, indices, optimize)
+        png = encode_png(palette, indices, optimize)
+        # After oxipng, which would take some of them away.
+        chunks = png_chunks(kept(about, policy))
+        return b"".join([png[:_PNG_HEADER], *chunks, png[_PNG_HEADER:]])
+    described = save_options(about, kind, policy)
     if kind == "ico":
         return _icon(palette, indices, optimize)
     palette, indices = used(palette, indices)
     options: dict[str, Any] = {}
     if kind == "jpeg":
-        grey = bool(np.all(palette == palette[:, :1]))
+        # A profile of RGB does not fit grey pixels.
+        grey = about.icc is None and bool(np.all(palette[:, :3] == palette[:, :1]))
         image = Image.fromarray((palette[:, 0] if grey else palette[:, :3]).take(indices, axis=0))
         options = {"quality": JPEG_QUALITY, "subsampling": 0, "optimize": True}
     elif kind == "webp" or (kind == "tiff" and palette.shape[1:] == (4,)):
@@ -196,12 +217,12 @@ def encode(
     elif kind == "tiff":
         options = {"compression": "tiff_adobe_deflate"}
     file = io.BytesIO()
-    image.save(file, kind, **options)
+    image.save(file, kind, **options, **described)
     return file.getvalue()
 
 
 def encode_smallest(
-    palette: NDArray[np.uint8], indices: NDArray[np.uint8], *, optimize: int = OPTIMIZE
+    palette: NDArray[np.uint8], indices: NDArray[np.uint8], **options: Any
 ) -> tuple[str, bytes]:
     """Encode an image in the format that takes the fewest bytes, of those that hold its palette.
 
@@ -209,7 +230,7 @@ def encode_smallest(
 
     Parameters
     ----------
-    palette, indices, optimize
+    palette, indices, **options
         As for `encode`.
 
     Returns
@@ -219,10 +240,10 @@ def encode_smallest(
     data : bytes
         The contents of the file.
     """
-    best, data = "png", encode(palette, indices, "png", optimize=optimize)
+    best, data = "png", encode(palette, indices, "png", **options)
     for kind in AUTO[1:]:
         if _misfit(palette, indices, kind) is None:
-            other = encode(palette, indices, kind, optimize=optimize)
+            other = encode(palette, indices, kind, **options)
             if len(other) < len(data):
                 best, data = kind, other
     return best, data
@@ -248,7 +269,8 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
     if data.startswith(_ICO_START):
         data = data[_ICO_HEADER.size :]
     try:
-        shown = read_image(io.BytesIO(data), max_pixels=indices.size).pixels
+        # The colours of a profile that was kept are to be compared as they are.
+        shown = read_image(io.BytesIO(data), max_pixels=indices.size, icc="keep").pixels
     except OSError:
         return False
     if palette.shape[1] == 4:

@@ -13,6 +13,7 @@ the pixels still need is no metadata: it is written whatever the policy.
 
 import math
 import re
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -21,6 +22,7 @@ from PIL import Image
 
 from kmeans_c import exif as exif_data
 from kmeans_c.checks import check_choice
+from kmeans_c.png_file import chunk
 
 POLICIES = ("none", "safe", "keep")
 
@@ -185,6 +187,25 @@ def with_resolution(metadata: Metadata, policy: str) -> Metadata:
         return metadata
     fields = exif_data.texts(metadata.exif or b"")
     return replace(metadata, exif=exif_data.written(fields, metadata.dpi) or None)
+
+
+def png_chunks(metadata: Metadata) -> list[bytes]:
+    """Give the chunks of a PNG, whole, in an order in which they may follow its header.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        As `kept` returns it.
+    """
+    chunks = []
+    if metadata.icc:
+        chunks.append(chunk(b"iCCP", b"ICC Profile\0\0" + zlib.compress(metadata.icc, 9)))
+    if metadata.dpi:
+        x, y = (round(number / 0.0254) for number in metadata.dpi)
+        chunks.append(chunk(b"pHYs", x.to_bytes(4, "big") + y.to_bytes(4, "big") + b"\1"))
+    if metadata.exif:
+        chunks.append(chunk(b"eXIf", metadata.exif))
+    return chunks + [chunk(name, contents) for name, contents in png_texts(metadata)]
 
 
 def png_texts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
