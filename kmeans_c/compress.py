@@ -1,5 +1,8 @@
 """From file to file: read an image, reduce its colours, write it."""
 
+# np.random in annotations would import it, a tenth of this package's own import time.
+from __future__ import annotations
+
 import dataclasses
 import io
 import json
@@ -7,14 +10,16 @@ import math
 import os
 import time
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 
-from kmeans_c.checks import check_float, check_int
+from kmeans_c.checks import check_choice, check_float, check_int
+from kmeans_c.color_text import hex_text
 from kmeans_c.encoding import (
+    AUTO,
+    ENDINGS,
     FORMATS,
     MAX_COLORS,
     check_format,
@@ -24,13 +29,22 @@ from kmeans_c.encoding import (
     format_for,
 )
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
-from kmeans_c.images import MAX_PIXELS, Picture, count_colors, read_image
-from kmeans_c.modes import Pixels
+from kmeans_c.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images import ANIMATED, ICC, MAX_PIXELS, Picture, count_colors, read_image
+from kmeans_c.metadata import POLICIES, WITH_PROFILE
+from kmeans_c.modes import OPAQUE, Pixels
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
 from kmeans_c.quantize import Quantized, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from kmeans_c.palette import Palette
+
 Source: TypeAlias = FilePath | BinaryIO
+
+SUFFIX = "_compressed"  # of the default output's name
 
 # What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 to 10 % too much.
 OPTIMIZE_ESTIMATE = 1
@@ -49,9 +63,13 @@ class Compressed:
     width, height : int
         Of the image, the right way up.
     frames : int
-        Frames or pages in the input, of which the first was taken (1000: that many or more).
+        Frames or pages in the input (1000: that many or more).
+    frames_written : int
+        How many of them are in the output: all, or the first.
     palette_size : int
         Colours the image was reduced to.
+    palette : tuple of str
+        These colours, as "#rrggbb" or "#rrggbbaa". Empty where each frame has its own.
     colors_before, colors_after : int
         Distinct colours that the input and the output show. After a JPEG was written they are more
         than `palette_size`, because a JPEG can't hold a palette.
@@ -72,6 +90,8 @@ class Compressed:
         The same as a peak signal-to-noise ratio in dB; infinite if nothing was lost.
     n_iter : int
         Rounds of Lloyd's algorithm.
+    notes : tuple of str
+        What the file says of its colours and could not be followed.
     seconds : float
         Time taken by all of it.
     """
@@ -82,7 +102,9 @@ class Compressed:
     width: int
     height: int
     frames: int
+    frames_written: int
     palette_size: int
+    palette: tuple[str, ...]
     colors_before: int
     colors_after: int
     bytes_before: int
@@ -93,6 +115,7 @@ class Compressed:
     mse: float
     psnr: float
     n_iter: int
+    notes: tuple[str, ...]
     seconds: float
 
     @property
@@ -108,7 +131,11 @@ class Compressed:
         dict
             Of plain values.
         """
-        values = dataclasses.asdict(self) | {"larger": self.larger}
+        values = dataclasses.asdict(self) | {
+            "larger": self.larger,
+            "palette": list(self.palette),
+            "notes": list(self.notes),
+        }
         return values if math.isfinite(self.psnr) else values | {"psnr": None}
 
     def to_json(self) -> str:
@@ -122,54 +149,115 @@ class Compressed:
         return json.dumps(self.to_dict())
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ByFormat:
+    """A name whose ending is known only when the smallest format is.
+
+    Attributes
+    ----------
+    stem : str
+        The name without its ending.
+    suffix : str
+        The input's ending, which stays if it is one of the format's.
+    """
+
+    stem: str
+    suffix: str
+
+    @classmethod
+    def beside(cls, path: FilePath, suffix: str = SUFFIX) -> ByFormat:
+        """Name it like another file, with `suffix` between the name and its ending."""
+        # A Path would drop a leading "./".
+        stem, ending = os.path.splitext(os.fspath(path))  # noqa: PTH122
+        return cls(stem + suffix, ending)
+
+    def path(self, kind: str) -> str:
+        """Name the file of a format."""
+        same = FORMATS.get(self.suffix.lower()) == kind
+        return self.stem + (self.suffix if same else ENDINGS[kind])
+
+    def paths(self) -> list[str]:
+        """Name the files that there may be in the end."""
+        kinds = [*AUTO, FORMATS.get(self.suffix.lower(), AUTO[0])]
+        return [self.path(kind) for kind in dict.fromkeys(kinds)]
+
+
 def compress(
     input: Source = "image.jpg",  # noqa: A002 - the word for it, and the original's
-    output: Source | None = None,
+    output: Source | ByFormat | None = None,
     K: int = 16,
-    ITERS: int = 10,
+    ITERS: int | None = 10,
     *,
-    init: str = "k-means++",
-    seed: "int | np.random.Generator | None" = 0,  # quoted, as naming it costs 20 ms at import
+    palette: Palette | ArrayLike | None = None,
+    init: str | ArrayLike = "search",
+    effort: str = "balanced",
+    space: str = "srgb",
+    weights: ArrayLike | None = None,
+    keep: ArrayLike | None = None,
+    dither: str = "none",
+    dither_strength: float = 1.0,
+    per_frame: bool = False,
+    seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
     format: str | None = None,  # noqa: A002 - Pillow's name
     optimize: int = OPTIMIZE,
     lossy: float = 0,
+    metadata: str = "safe",
+    icc: str = "convert",
     allow_larger: bool = False,
     overwrite: bool = False,
+    preview: FilePath | None = None,
     max_pixels: int = MAX_PIXELS,
+    max_total_pixels: int = MAX_TOTAL_PIXELS,
 ) -> Compressed:
     """Reduce an image file to at most K colours.
 
     Parameters
     ----------
     input : path or binary file object
-        PNG, JPEG, WebP, GIF, BMP, TIFF or PPM. Of several frames the first is taken.
+        PNG, JPEG, WebP, GIF, BMP, TIFF or PPM. All frames of a GIF, APNG or WebP are taken if the
+        output is one of these, and all pages of a TIFF if it is one; otherwise the first.
     output : path or binary file object, optional
         Default: `default_output` of the input. Written whole or not at all.
     K : int
         1..256: how many colours.
-    ITERS : int
-        Rounds of Lloyd's algorithm, 0 or more.
-    init, seed, n_threads
-        As for `quantize`.
+    ITERS : int or None
+        Rounds of Lloyd's algorithm, 0 or more. None: until nothing changes.
+    palette, init, effort, space, weights, keep, dither, dither_strength, seed, n_threads
+        As for `quantize`. Frames can't have `palette`, `weights` and `keep`, nor any `space`
+        and `dither` but the default.
+    per_frame : bool
+        Whether each frame has a palette of its own.
     format : str, optional
         "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico"; or "auto": the smallest of those that
-        hold the palette, see `encoding.encode_smallest`. Default: what the ending of the output's
-        name says; for a file object without a name, the input's own format, or PNG instead of PPM.
+        hold the palette, see `encoding.encode_smallest`, and of an animation the input's. Default:
+        what the ending of the output's name says; for a file object without a name, the input's own
+        format, or PNG instead of PPM.
     optimize : int
-        How hard the encoder tries, 0..6, see `png.encode_png`.
+        How hard the encoder tries, 0..6, see `png.encode_png`. Not for frames.
     lossy : float
         Choose indices that take fewer bytes, at a loss of at most so many dB of PSNR, 0..20, see
-        `rate.smooth`; 0.1 is a good value. Not for JPEG. Where it gains nothing, nothing is lost.
+        `rate.smooth`; 0.1 is a good value. Not for JPEG or frames, and not together with dithering.
+        Where it gains nothing, nothing is lost.
+    metadata : {"none", "safe", "keep"}
+        What is written of the input's metadata, see `metadata`.
+    icc : {"convert", "keep"}
+        Whether colours become sRGB or keep their profile, which is then in the output. They become
+        sRGB also where the format holds no profile.
     allow_larger : bool
         Whether a file may be written that takes more bytes than the input. Otherwise the input's
-        own bytes are written in its place, if they are of the format asked for, or `format` is
-        "auto"; and nothing is if they are not, as no file would be what its name says.
+        own bytes are written in its place, with all their metadata, if they are of the format asked
+        for, or `format` is "auto"; and nothing is if they are not, as no file would be what its
+        name says.
     overwrite : bool
-        Whether an existing file may be replaced. It may be the input itself, unless that has
-        several frames: all but the first would be lost.
+        Whether an existing file may be replaced. It may be the input itself, unless frames would be
+        lost.
+    preview : path, optional
+        Where to write a PNG that shows the image before and after, see `preview.preview`.
     max_pixels : int
         Larger images are refused before they are decoded.
+    max_total_pixels : int
+        The same for all frames together.
 
     Returns
     -------
@@ -189,60 +277,103 @@ def compress(
         got = type(input).__name__
         raise TypeError(f"input: expected a path or a binary file object, got {got}")
     K = check_int("K", K, 1, MAX_COLORS)
-    target = default_output(input) if output is None else output
-    optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
-    lossy = check_float("lossy", lossy, 0, MOST_LOSS)
-    if format is None:
-        kind = _kind_by_name(target)
-    else:
-        kind = "auto" if format == "auto" else check_format(format)
+    target = output
+    if target is None:
+        target = default_output(input, None if format == "auto" else format)
+        if format == "auto":
+            target = ByFormat.beside(cast("FilePath", input))
+    method = {"init": init, "effort": effort, "seed": seed, "n_threads": n_threads}
+    still = {
+        "palette": palette,
+        "space": space,
+        "weights": weights,
+        "keep": keep,
+        "dither": dither,
+        "dither_strength": dither_strength,
+    }
+    writing = _Writing(
+        kind=_kind(format, target),
+        optimize=check_int("optimize", optimize, 0, MOST_OPTIMIZE),
+        lossy=check_float("lossy", lossy, 0, MOST_LOSS),
+        metadata=check_choice("metadata", metadata, POLICIES),
+        n_threads=n_threads,
+    )
+    check_choice("icc", icc, ICC)
+    if lossy and dither != "none":
+        raise ValueError("lossy: expected 0 with dithering, whose pattern it would remove")
     in_place = _check_output(input, target, overwrite=overwrite)
+    if preview is not None:
+        check_target(preview, overwrite=overwrite)
 
     source = _rereadable(input)
-    picture = read_image(source, max_pixels=max_pixels)
-    if in_place and picture.frames > 1:
-        raise ValueError(f"output: replacing the input would lose {picture.frames - 1} frames")
-    quantized = quantize(picture.pixels, K, ITERS, init=init, seed=seed, n_threads=n_threads)
-    kind = kind or (picture.format if picture.format in FORMATS.values() else "png")
-    done = _encoded(picture, quantized, kind, optimize=optimize, lossy=lossy, n_threads=n_threads)
-    keep = len(done.data) > picture.n_bytes and not allow_larger
-    written = True
-    if keep:
-        written = picture.format == kind or (kind == "auto" and picture.format in FORMATS.values())
-        if written and not in_place:
-            _write(target, _original(source, picture), overwrite=overwrite, verify=None)
+    if writing.kind not in (None, "auto", *WITH_PROFILE):
+        icc = "convert"
+    picture = read_image(source, max_pixels=max_pixels, icc=icc)
+    writing = writing.to(picture)
+    if _holds_frames(picture, writing.kind):
+        _check_for_frames(still, lossy=lossy, preview=preview)
+        data, done = _animation(
+            source,
+            writing,
+            icc,
+            {
+                "K": K,
+                "ITERS": ITERS,
+                "per_frame": per_frame,
+                "max_pixels": max_pixels,
+                "max_total_pixels": max_total_pixels,
+                **method,
+            },
+        )
+        verify = None  # it is verified
     else:
-        verify = partial(decodes_to, palette=done.palette, indices=done.indices)
-        check = None if done.format == "jpeg" else verify
-        _write(target, done.data, overwrite=overwrite, verify=check)
+        if in_place and picture.frames > 1:
+            raise ValueError(f"output: replacing the input would lose {picture.frames - 1} frames")
+        quantized = _quantized(picture, K, ITERS, **method, **still)
+        encoded = _encoded(picture, quantized, writing)
+        data, done = encoded.data, _still(picture, quantized, encoded)
+        verify = None if encoded.format == "jpeg" else encoded.shown_by
 
-    colors_before = count_colors(picture.pixels)
-    colors_after, mse, bytes_as_png = _outcome(picture, done)
-    if keep:
-        colors_after, mse = colors_before, 0.0
-    return Compressed(
+    kept_original = len(data) > picture.n_bytes and not allow_larger
+    written = True
+    found = picture.format if kept_original else done.format
+    if kept_original:
+        own = picture.format in FORMATS.values()
+        written = picture.format == writing.kind or (writing.automatic and own)
+        data = _original(source, picture) if written else b""
+        verify = None
+    if isinstance(target, ByFormat):
+        target = target.path(found if written else done.format)
+        in_place = _check_output(input, target, overwrite=overwrite)
+    if written and not (kept_original and in_place):
+        _write(target, data, overwrite=overwrite, verify=verify)
+    if preview is not None:
+        _write(preview, _preview(picture, quantized), overwrite=overwrite, verify=None)
+    if kept_original:
+        done = dataclasses.replace(
+            done,
+            colors_after=done.colors_before,
+            bytes_after=picture.n_bytes,
+            frames_written=picture.frames,
+            mse=0.0,
+            psnr=math.inf,
+        )
+    return dataclasses.replace(
+        done,
         input=_name(input),
         output=_name(target) if written else None,
-        format=picture.format if keep else done.format,
-        width=quantized.indices.shape[1],
-        height=quantized.indices.shape[0],
-        frames=picture.frames,
-        palette_size=len(done.palette),
-        colors_before=colors_before,
-        colors_after=colors_after,
-        bytes_before=picture.n_bytes,
-        bytes_after=picture.n_bytes if keep else len(done.data),
-        kept_original=keep,
-        bytes_encoded=len(done.data),
-        bytes_as_png=bytes_as_png,
-        mse=mse,
-        psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
-        n_iter=quantized.n_iter,
+        format=found,
+        kept_original=kept_original,
         seconds=time.perf_counter() - start,
     )
 
 
-def default_output(input: Source) -> str:  # noqa: A002 - as in compress
+def default_output(
+    input: Source,  # noqa: A002 - as in compress
+    format: str | None = None,  # noqa: A002 - as in compress
+    *,
+    suffix: str = SUFFIX,
+) -> str:
     """Name the file that `compress` writes by default.
 
     Parameters
@@ -250,6 +381,10 @@ def default_output(input: Source) -> str:  # noqa: A002 - as in compress
     input : path
         photo.jpg gives photo_compressed.jpg. What can't be written becomes a PNG: scan.ppm
         gives scan_compressed.png.
+    format : str, optional
+        "png", "jpeg" ...: photo.jpg as "png" gives photo_compressed.png.
+    suffix : str
+        What comes between the name and its ending.
 
     Returns
     -------
@@ -263,8 +398,9 @@ def default_output(input: Source) -> str:  # noqa: A002 - as in compress
     """
     if not isinstance(input, str | os.PathLike):
         raise TypeError("output: expected a path or a binary file object, got None")
-    stem, suffix = os.path.splitext(os.fspath(input))  # noqa: PTH122 - a Path drops a leading "./"
-    return f"{stem}_compressed{suffix if suffix.lower() in FORMATS else '.png'}"
+    named = ByFormat.beside(input, suffix)
+    own = FORMATS.get(named.suffix.lower(), "png")
+    return named.path(own if format is None else check_format(format))
 
 
 def same_file(input: Source, output: Source) -> bool:  # noqa: A002 - as in compress
@@ -288,7 +424,14 @@ def same_file(input: Source, output: Source) -> bool:  # noqa: A002 - as in comp
         return False
 
 
-def _kind_by_name(target: Source) -> str | None:
+def _kind(format: str | None, target: Source | ByFormat) -> str | None:  # noqa: A002
+    """Name the format to write, or "auto", or None for the input's own."""
+    if isinstance(target, ByFormat):
+        if format != "auto":
+            raise ValueError(f"format: expected 'auto' for an open ending, got {format!r}")
+        return "auto"
+    if format is not None:
+        return "auto" if format == "auto" else check_format(format)
     if isinstance(target, str | os.PathLike) or isinstance(getattr(target, "name", None), str):
         return format_for(target)
     if not hasattr(target, "write"):
@@ -297,8 +440,10 @@ def _kind_by_name(target: Source) -> str | None:
     return None
 
 
-def _check_output(source: Source, target: Source, *, overwrite: bool) -> bool:
+def _check_output(source: Source, target: Source | ByFormat, *, overwrite: bool) -> bool:
     """Refuse what could not be written in the end; say whether the output replaces the input."""
+    if isinstance(target, ByFormat):
+        return False
     in_place = same_file(source, target)
     if in_place and not overwrite:
         raise ValueError(
@@ -321,6 +466,70 @@ def _write(
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _Writing:
+    """How the output is encoded."""
+
+    kind: str | None
+    optimize: int
+    lossy: float
+    metadata: str
+    n_threads: int | None
+    automatic: bool = False
+
+    def to(self, picture: Picture) -> _Writing:
+        """Settle what depends on the input."""
+        own = picture.format if picture.format in FORMATS.values() else "png"
+        automatic = self.kind == "auto"
+        animated = automatic and picture.frames > 1 and own in ANIMATED
+        kind = own if self.kind is None or animated else self.kind
+        return dataclasses.replace(self, kind=kind, automatic=automatic)
+
+
+def _holds_frames(picture: Picture, kind: str | None) -> bool:
+    """Whether the format takes all frames of the input; pages are no frames."""
+    if picture.frames == 1 or not {picture.format, kind} <= set(ANIMATED):
+        return False
+    return (picture.format == "tiff") == (kind == "tiff")
+
+
+def _check_for_frames(still: dict[str, Any], *, lossy: float, preview: FilePath | None) -> None:
+    """Refuse what there is for stills only, instead of leaving it out without a word."""
+    usual = {"space": "srgb", "dither": "none", "dither_strength": still["dither_strength"]}
+    for name, value in (still | {"lossy": lossy or None, "preview": preview}).items():
+        if value is not None and not (name in usual and value == usual[name]):
+            raise ValueError(f"{name}: is for still images; the input has several frames")
+
+
+def _animation(
+    source: Source, writing: _Writing, icc: str, options: dict[str, Any]
+) -> tuple[bytes, Compressed]:
+    from kmeans_c.compress_animation import compress_animation  # noqa: PLC0415 - most are stills
+
+    file = io.BytesIO()
+    done = compress_animation(
+        source,
+        file,
+        format=writing.kind,
+        metadata=writing.metadata,
+        icc="convert" if writing.kind == "tiff" else icc,
+        **options,
+    )
+    data = file.getvalue()
+    return data, Compressed(
+        **{field.name: getattr(done, field.name) for field in dataclasses.fields(done)},
+        frames_written=done.frames,
+        kept_original=False,
+        bytes_encoded=len(data),
+        bytes_as_png=None,
+    )
+
+
+def _quantized(picture: Picture, K: int, ITERS: int | None, **options: Any) -> Quantized:
+    """Find the colours of a still image: the one place where that is done."""
+    return quantize(picture.pixels, K, ITERS, **options)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class _Encoded:
     """The contents of a file, and what it should show."""
 
@@ -330,49 +539,96 @@ class _Encoded:
     indices: Pixels
     mse: float
 
+    def shown_by(self, data: bytes) -> bool:
+        return decodes_to(data, self.palette, self.indices)
 
-def _encoded(
-    picture: Picture,
-    quantized: Quantized,
-    kind: str,
-    *,
-    optimize: int,
-    lossy: float,
-    n_threads: int | None,
-) -> _Encoded:
+
+def _encoded(picture: Picture, quantized: Quantized, writing: _Writing) -> _Encoded:
     """Encode an image, as it is and in what `lossy` allows; give the smallest of these."""
+    kind = str(writing.kind)
+    options: dict[str, Any] = {
+        "optimize": writing.optimize,
+        "metadata": picture.metadata,
+        "policy": writing.metadata,
+    }
 
-    def encoded(palette: Pixels, indices: Pixels, kind: str, mse: float) -> _Encoded:
+    def encoded(palette: Pixels, indices: Pixels, mse: float) -> _Encoded:
         if kind == "auto":
-            found, data = encode_smallest(palette, indices, optimize=optimize)
+            found, data = encode_smallest(palette, indices, **options)
         else:
-            found, data = kind, encode(palette, indices, kind, optimize=optimize)
+            found, data = kind, encode(palette, indices, kind, **options)
         return _Encoded(found, data, *used(palette, indices), mse)
 
-    files = [encoded(quantized.palette, quantized.indices, kind, quantized.mse)]
-    if lossy and kind != "jpeg":
-        palette, indices = chained(quantized.palette, quantized.indices)
+    files = [encoded(quantized.palette, quantized.indices, quantized.mse)]
+    if writing.lossy and kind != "jpeg":
+        palette, indices = chained(*_like(picture.pixels, quantized))
         # Only PNG has filters.
         for coder in ("matches", "residuals") if kind in ("png", "ico", "auto") else ("matches",):
             smoothed, extra = smooth(
-                picture.pixels, palette, indices, lossy, coder=coder, n_threads=n_threads
+                picture.pixels,
+                palette,
+                indices,
+                writing.lossy,
+                coder=coder,
+                n_threads=writing.n_threads,
             )
             mse = quantized.mse + extra / (64**2 * indices.size)
-            files.append(encoded(palette, smoothed, kind, mse))
+            files.append(encoded(palette, smoothed, mse))
     return min(files, key=lambda file: len(file.data))
 
 
-def _outcome(picture: Picture, done: _Encoded) -> tuple[int, float, int | None]:
+def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
+    """The palette with an alpha channel if the pixels have one: a given one may do without."""
+    palette = quantized.palette
+    if pixels.shape[2:] == (4,) and palette.shape[1] == 3:
+        palette = np.pad(palette, ((0, 0), (0, 1)), constant_values=OPAQUE)
+    return palette, quantized.indices
+
+
+def _still(picture: Picture, quantized: Quantized, encoded: _Encoded) -> Compressed:
     """Say what the file really shows: its colours, its MSE, and a PNG's size if it matters."""
-    if done.format != "jpeg":
-        return len(done.palette), done.mse, None
-    shown = read_image(io.BytesIO(done.data), max_pixels=done.indices.size).pixels
-    colors = count_colors(shown)
-    mse = _mean_squared_error(picture.pixels, shown)
-    if colors <= len(done.palette):
-        return colors, mse, None
-    png = encode(done.palette, done.indices, "png", optimize=OPTIMIZE_ESTIMATE)
-    return colors, mse, len(png)
+    colors, mse, bytes_as_png = len(encoded.palette), encoded.mse, None
+    if encoded.format == "jpeg":
+        shown = read_image(
+            io.BytesIO(encoded.data), max_pixels=encoded.indices.size, icc="keep"
+        ).pixels
+        colors = count_colors(shown)
+        mse = _mean_squared_error(picture.pixels, shown)
+        if colors > len(encoded.palette):
+            png = encode(encoded.palette, encoded.indices, "png", optimize=OPTIMIZE_ESTIMATE)
+            bytes_as_png = len(png)
+    return Compressed(
+        input=None,
+        output=None,
+        format=encoded.format,
+        width=encoded.indices.shape[1],
+        height=encoded.indices.shape[0],
+        frames=picture.frames,
+        frames_written=1,
+        palette_size=len(encoded.palette),
+        palette=tuple(map(hex_text, encoded.palette.tolist())),
+        colors_before=count_colors(picture.pixels),
+        colors_after=colors,
+        bytes_before=picture.n_bytes,
+        bytes_after=len(encoded.data),
+        kept_original=False,
+        bytes_encoded=len(encoded.data),
+        bytes_as_png=bytes_as_png,
+        mse=mse,
+        psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
+        n_iter=quantized.n_iter,
+        notes=picture.notes,
+        seconds=0.0,
+    )
+
+
+def _preview(picture: Picture, quantized: Quantized) -> bytes:
+    from kmeans_c.preview import preview  # noqa: PLC0415 - few ask for it
+
+    file = io.BytesIO()
+    # The pixels are still those of a profile that was kept.
+    preview(picture.pixels, quantized).save(file, "png", icc_profile=picture.metadata.icc)
+    return file.getvalue()
 
 
 def _rereadable(source: Source) -> Source:

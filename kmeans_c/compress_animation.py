@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike
 from kmeans_c import encoding, files
 from kmeans_c.animation import quantize_animation
 from kmeans_c.checks import check_choice
+from kmeans_c.color_text import hex_text
 from kmeans_c.frames import MAX_TOTAL_PIXELS, read_frames
 from kmeans_c.images import ANIMATED, MAX_PIXELS
 
@@ -24,16 +25,18 @@ from kmeans_c.images import ANIMATED, MAX_PIXELS
 class CompressedAnimation:
     """What `compress_animation` did; the attributes are those of `Compressed`.
 
-    `palette_size` is the most that any frame's palette has, `colors_before` counts the colours of
-    all frames together (with `per_frame` the most of any frame), `colors_after` those of all
-    palettes.
+    `palette_size` is the most that any frame's palette has, `palette` the one that all frames
+    share, `colors_before` counts the colours of all frames together (with `per_frame` the most of
+    any frame), `colors_after` those of all palettes.
     """
 
     input: str | None
     output: str | None
+    format: str
     width: int
     height: int
     frames: int
+    palette: tuple[str, ...]
     palette_size: int
     colors_before: int
     colors_after: int
@@ -42,6 +45,7 @@ class CompressedAnimation:
     mse: float
     psnr: float
     n_iter: int
+    notes: tuple[str, ...]
     seconds: float
 
     @property
@@ -121,9 +125,15 @@ def compress_animation(
         return CompressedAnimation(
             input=_name(input),
             output=_name(output),
+            format=kind,
             width=animation.width,
             height=animation.height,
             frames=len(animation),
+            palette=(
+                tuple(map(hex_text, quantized.palettes[0].tolist()))
+                if len(quantized.palettes) == 1
+                else ()
+            ),
             palette_size=max(map(len, quantized.palettes)),
             colors_before=quantized.colors,
             colors_after=len(np.unique(np.concatenate(quantized.palettes), axis=0)),
@@ -132,6 +142,7 @@ def compress_animation(
             mse=quantized.mse,
             psnr=quantized.psnr,
             n_iter=quantized.n_iter,
+            notes=animation.notes,
             seconds=time.perf_counter() - start,
         )
 

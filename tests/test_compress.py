@@ -268,8 +268,12 @@ class TestSafety:
         data = hostile.file_of(frames[0], "gif", save_all=True, append_images=frames[1:])
         (tmp_path / "a.gif").write_bytes(data)
         with pytest.raises(ValueError, match="would lose 2 frames"):
-            compress(tmp_path / "a.gif", tmp_path / "a.gif", overwrite=True)
+            compress(tmp_path / "a.gif", tmp_path / "a.gif", overwrite=True, format="jpeg")
         assert (tmp_path / "a.gif").read_bytes() == data
+        done = compress(tmp_path / "a.gif", tmp_path / "a.gif", overwrite=True)
+        assert (done.frames, done.frames_written) == (3, 3)
+        with Image.open(tmp_path / "a.gif") as image:
+            assert image.n_frames == 3
 
     @linux
     def test_link_is_not_written_through(self, photo, tmp_path):
