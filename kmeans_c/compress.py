@@ -273,15 +273,9 @@ def compress(
         `overwrite` is not set; or if the format can't hold the image (transparency in a JPEG).
     """
     start = time.perf_counter()
-    if not isinstance(input, str | os.PathLike) and not hasattr(input, "read"):
-        got = type(input).__name__
-        raise TypeError(f"input: expected a path or a binary file object, got {got}")
+    _check_source(input)
     K = check_int("K", K, 1, MAX_COLORS)
-    target = output
-    if target is None:
-        target = default_output(input, None if format == "auto" else format)
-        if format == "auto":
-            target = ByFormat.beside(cast("FilePath", input))
+    target = _default(input, format) if output is None else output
     method = {"init": init, "effort": effort, "seed": seed, "n_threads": n_threads}
     still = {
         "palette": palette,
@@ -333,37 +327,25 @@ def compress(
         encoded = _encoded(picture, quantized, writing)
         data, done = encoded.data, _still(picture, quantized, encoded)
         verify = None if encoded.format == "jpeg" else encoded.shown_by
+    encoded_as = done.format
 
-    kept_original = len(data) > picture.n_bytes and not allow_larger
     written = True
-    found = picture.format if kept_original else done.format
-    if kept_original:
-        own = picture.format in FORMATS.values()
-        written = picture.format == writing.kind or (writing.automatic and own)
-        data = _original(source, picture) if written else b""
-        verify = None
+    if len(data) > picture.n_bytes and not allow_larger:
+        written = writing.takes(picture)
+        data, verify, done = b"", None, _kept(done, picture)
+        if written:
+            data = _original(source, picture)
     if isinstance(target, ByFormat):
-        target = target.path(found if written else done.format)
+        target = target.path(done.format if written else encoded_as)
         in_place = _check_output(input, target, overwrite=overwrite)
-    if written and not (kept_original and in_place):
+    if written and not (done.kept_original and in_place):
         _write(target, data, overwrite=overwrite, verify=verify)
     if preview is not None:
         _write(preview, _preview(picture, quantized), overwrite=overwrite, verify=None)
-    if kept_original:
-        done = dataclasses.replace(
-            done,
-            colors_after=done.colors_before,
-            bytes_after=picture.n_bytes,
-            frames_written=picture.frames,
-            mse=0.0,
-            psnr=math.inf,
-        )
     return dataclasses.replace(
         done,
         input=_name(input),
         output=_name(target) if written else None,
-        format=found,
-        kept_original=kept_original,
         seconds=time.perf_counter() - start,
     )
 
@@ -422,6 +404,19 @@ def same_file(input: Source, output: Source) -> bool:  # noqa: A002 - as in comp
         return Path(input).samefile(output)
     except OSError:
         return False
+
+
+def _check_source(source: object) -> None:
+    if not isinstance(source, str | os.PathLike) and not hasattr(source, "read"):
+        got = type(source).__name__
+        raise TypeError(f"input: expected a path or a binary file object, got {got}")
+
+
+def _default(source: Source, format: str | None) -> str | ByFormat:  # noqa: A002
+    if format != "auto":
+        return default_output(source, format)
+    default_output(source)  # which says if there is no name to start from
+    return ByFormat.beside(cast("FilePath", source))
 
 
 def _kind(format: str | None, target: Source | ByFormat) -> str | None:  # noqa: A002
@@ -483,6 +478,26 @@ class _Writing:
         animated = automatic and picture.frames > 1 and own in ANIMATED
         kind = own if self.kind is None or animated else self.kind
         return dataclasses.replace(self, kind=kind, automatic=automatic)
+
+    def takes(self, picture: Picture) -> bool:
+        """Whether the input's own bytes are a file of the format asked for."""
+        return picture.format == self.kind or (
+            self.automatic and picture.format in FORMATS.values()
+        )
+
+
+def _kept(done: Compressed, picture: Picture) -> Compressed:
+    """What is to be said where the input stays what it is."""
+    return dataclasses.replace(
+        done,
+        format=picture.format,
+        frames_written=picture.frames,
+        colors_after=done.colors_before,
+        bytes_after=picture.n_bytes,
+        kept_original=True,
+        mse=0.0,
+        psnr=math.inf,
+    )
 
 
 def _holds_frames(picture: Picture, kind: str | None) -> bool:
@@ -638,13 +653,21 @@ def _rereadable(source: Source) -> Source:
     contents = source.read()
     if not isinstance(contents, bytes):
         raise TypeError(f"input: expected a binary file object, got one of {type(contents)}")
-    again = _Named(contents)
-    again.name = _name(source)
-    return again
+    return NamedBytes(contents, _name(source))
 
 
-class _Named(io.BytesIO):
-    name: str | None
+class NamedBytes(io.BytesIO):
+    """The contents of a file, with its name.
+
+    Parameters
+    ----------
+    contents : bytes
+    name : str or None
+    """
+
+    def __init__(self, contents: bytes, name: str | None) -> None:
+        super().__init__(contents)
+        self.name = name
 
 
 def _original(source: Source, picture: Picture) -> bytes:

@@ -17,7 +17,7 @@ import PIL.Image
 import pytest
 from PIL import Image
 
-from kmeans_c import cli
+from kmeans_c import batch, cli
 from kmeans_c._version import __version__
 
 ROOT = Path(cli.__file__).parents[1]
@@ -87,15 +87,36 @@ class TestLines:
 
     def test_larger_result_says_so(self, run):
         run("photo.png", "-o", "few.png", "-k5")
-        _, (line,), _ = run("few.png", "-o", "few.bmp")
+        _, (line,), _ = run("few.png", "-o", "few.bmp", "--allow-larger")
         assert re.search(
             r"\(\+\d+\.\d %\), lossless, \d+\.\d\d s; larger than the input, fewer", line
         )
 
     def test_nobody_is_told_to_go_below_two_colours(self, run):
         run("photo.png", "-o", "two.png", "-k2")
-        _, (line,), _ = run("two.png", "-o", "two.bmp")
+        _, (line,), _ = run("two.png", "-o", "two.bmp", "--allow-larger")
         assert line.endswith("larger than the input")
+
+    def test_nothing_larger_is_written_unasked(self, folder, run):
+        run("photo.png", "-o", "few.png", "-k5")
+        size = (folder / "few.png").stat().st_size
+        code, (line,), err = run("few.png", "-o", "few.bmp")
+        assert (code, err) == (0, [])
+        pattern = (
+            r"few\.png: not written: few\.bmp would be (\d+) bytes, "
+            rf"few\.png of {size} is kept \(--allow-larger\)"
+        )
+        assert int(re.fullmatch(pattern, line)[1]) > size
+        assert not (folder / "few.bmp").exists()
+        assert run("few.png", "-o", "few.bmp", "--strict")[0] == 98
+
+    def test_the_input_is_the_output_where_nothing_gets_smaller(self, folder, run):
+        run("photo.png", "-o", "few.png", "-k5", "-O4")
+        code, (line,), _ = run("few.png", "-O0")
+        size = (folder / "few.png").stat().st_size
+        assert code == 0
+        assert f"few.png -> few_compressed.png: kept as it is, {size} bytes: 5 colours" in line
+        assert (folder / "few_compressed.png").read_bytes() == (folder / "few.png").read_bytes()
 
     def test_a_wrong_command_is_one_line(self, run):
         for arguments in (["-k", "0"], ["-k", "x"], ["--nope"], ["-i", "-1"]):
@@ -106,8 +127,12 @@ class TestLines:
     def test_frames_are_mentioned(self, run):
         frames = [Image.fromarray(hostile.photo(seed=seed)) for seed in range(3)]
         frames[0].save("a.gif", save_all=True, append_images=frames[1:])
-        _, (line,), _ = run("a.gif")
+        _, (line,), _ = run("a.gif", "-o", "a.jpg", "--allow-larger")
         assert "; first of 3 frames" in line
+        _, (line,), _ = run("a.gif")
+        assert "; 3 frames" in line
+        with Image.open("a_compressed.gif") as image:
+            assert image.n_frames == 3
 
     def test_quiet(self, run):
         assert run("-q", "photo.png") == (0, [], [])
@@ -119,7 +144,7 @@ class TestLines:
 
     def test_json(self, folder, run):
         code, out, err = run("--json", "photo.png", "nothing.png", "image.jpg")
-        first, second, third = map(json.loads, out)
+        first, second, third, totals = map(json.loads, out)
         assert code == 1
         assert err == ["kmeans-c: nothing.png: No such file or directory"]
         assert (first["input"], first["output"]) == ("photo.png", "photo_compressed.png")
@@ -130,6 +155,21 @@ class TestLines:
             "error": "No such file or directory",
         }
         assert third["colors_after"] > third["palette_size"] == 16
+        assert len(third["palette"]) == 16
+        totals = totals["totals"]
+        assert (totals["done"], totals["failed"], totals["kept"], totals["skipped"]) == (2, 1, 0, 0)
+        assert totals["bytes_after"] == first["bytes_after"] + third["bytes_after"]
+
+    def test_totals(self, folder, run):
+        _, out, _ = run("photo.png", "image.jpg")
+        sizes = [
+            sum((folder / name).stat().st_size for name in pair)
+            for pair in (
+                ("photo.png", "image.jpg"),
+                ("photo_compressed.png", "image_compressed.jpg"),
+            )
+        ]
+        assert out[-1].startswith(f"2 files: {sizes[0]} -> {sizes[1]} bytes (")
 
     def test_version(self, run):
         assert run("--version") == run("-V") == (0, [f"kmeans-c {__version__}"], [])
@@ -159,7 +199,20 @@ class TestOptions:
         assert colors("a.png") == 7
 
     @pytest.mark.parametrize(
-        "options", [["--seed", "7"], ["--init", "random"], ["-i0"], ["--iterations=1"]]
+        "options",
+        [
+            ["--init", "random"],
+            ["-i0"],
+            ["--space=oklab"],
+            ["--dither=fs"],
+            ["--dither", "bayer:0.5"],
+            ["--palette", "pico-8"],
+            ["--palette=#fff,#c8102e"],
+            ["--keep=#c8102e"],
+            ["--lossy"],
+            ["--lossy", "1"],
+            ["-O0"],
+        ],
     )
     def test_options_change_the_result(self, folder, run, options):
         run("photo.png", "-o", "a.png")
@@ -221,6 +274,32 @@ class TestUsageErrors:
             (["-t0"], "-t/--threads: expected at least 1, got 0"),
             (["--max-pixels", "0"], "--max-pixels: expected at least 1, got 0"),
             (["--init", "best"], "--init: invalid choice"),
+            (["-O7"], "-O/--optimize: expected 0..6, got 7"),
+            (["--lossy=-1"], "--lossy: expected 0..20, got -1"),
+            (["--lossy=x"], "--lossy: expected a number, got 'x'"),
+            (["--lossy", "--dither=fs", "photo.png"], "--lossy: would remove the pattern"),
+            (["-F", "heic"], "-F/--format: expected one of png, jpeg"),
+            (["-F", "auto", "photo.png", "-o", "a.png"], "-F/--format auto: chooses the ending"),
+            (["-s12"], "-s/--speed: expected 1..11, got 12"),
+            (["-s3", "--effort=fast"], "not allowed with"),
+            (["--dither=noise"], "--dither: expected one of fs, nofs, none"),
+            (["--dither=fs:2"], "--dither: expected 0..1, got 2"),
+            (["--palette=nothing"], "--palette: name: expected one of black-and-white"),
+            (["--palette=#12"], "--palette: color: expected #rgb"),
+            (["--keep=#12"], "--keep: expected #rgb"),
+            (["--metadata=all"], "--metadata: invalid choice"),
+            (["-j0"], "-j/--jobs: expected 1..1024, got 0"),
+            (["--in-place", "-o", "a.png"], "not allowed with"),
+            (["--in-place", "scan.ppm"], "--in-place: scan.ppm is of no format"),
+            (["-", "photo.png"], "-: expected no other input, got 2"),
+            (["-", "--in-place"], "-: is no file"),
+            (["-", "-o", "."], "-o/--output: expected one of .png"),
+            (["image.jpg", "photo.png", "--preview=a.png"], "--preview: expected one input, got 2"),
+            (["photo.png", "--preview=photo.png"], "photo.png is an input or an output as well"),
+            (["photo.png", "--save-palette=a.xyz"], "--save-palette: expected a name that ends"),
+            (["image.jpg", "photo.png", "--save-palette=a.hex"], "expected one input, got 2"),
+            (["--shared-palette", "--icc=keep"], "--shared-palette: needs all colours in one"),
+            (["--shared-palette", "-"], "--shared-palette: reads its inputs twice"),
             (["--nonsense"], "--nonsense"),
             (["--col", "3"], "--col"),
             (["-q", "--json"], "not allowed with"),
@@ -238,8 +317,8 @@ class TestUsageErrors:
             (["photo.png", "-o", "photo.png"], "photo.png: is the input itself"),
             (["photo.png", "-o", "./photo.png"], "is the input itself"),
             (
-                ["photo.png", "photo_compressed.png", "-f"],
-                "is an input, and the output of photo.png",
+                ["photo.jpg", "photo.png", "-F", "auto", "-d.", "-f"],
+                "photo.png: is an input, and the output of photo.jpg as well",
             ),
         ],
     )
@@ -306,11 +385,12 @@ class TestFailures:
         (folder / "a.jpg").write_bytes(b"?")
         code, out, err = run("a.jpg", "photo.png", "nothing.jpg", folder, "image.jpg")
         assert code == 1
-        assert [line.split(" ->")[0] for line in out] == ["photo.png", "image.jpg"]
+        assert [line.split(" ->")[0] for line in out[:-1]] == ["photo.png", "image.jpg"]
+        assert "3 failed" in out[-1]
         assert err == [
             "kmeans-c: a.jpg: not a supported image (PNG, JPEG, WebP, GIF, BMP, TIFF or PPM)",
             "kmeans-c: nothing.jpg: No such file or directory",
-            f"kmeans-c: {folder}: Is a directory",
+            f"kmeans-c: {folder}: Is a directory (-r/--recursive goes through it)",
         ]
 
     @linux
@@ -378,7 +458,7 @@ class TestFailures:
         def fail(*arguments, **options):
             raise error
 
-        monkeypatch.setattr(cli, "compress", fail)
+        monkeypatch.setattr(batch, "compress", fail)
         assert run("photo.png") == (1, [], [f"kmeans-c: photo.png: {reason}"])
         _, _, err = run("photo.png", "--debug")
         assert "Traceback (most recent call last):" in err

@@ -1,0 +1,438 @@
+"""The words of the command line, and what may follow them."""
+
+import argparse
+import os
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from kmeans_c._version import __version__
+from kmeans_c.checks import check_float, check_int
+from kmeans_c.color_text import parse_color
+from kmeans_c.dithering import DITHERS
+from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format
+from kmeans_c.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images import ICC, MAX_PIXELS
+from kmeans_c.metadata import POLICIES
+from kmeans_c.method import INITS
+from kmeans_c.palette import Palette
+from kmeans_c.plan import RefusedError
+from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
+from kmeans_c.rate import LOSS, MOST_LOSS
+from kmeans_c.search import EFFORTS
+from kmeans_c.spaces import SPACES
+
+_DESCRIPTION = """\
+Reduce images to a few colours with k-means and write them as smaller files.
+With no INPUT, image.jpg in the current folder becomes image_compressed.jpg."""
+
+_EPILOG = f"""\
+Reads PNG, JPEG, WebP, GIF, BMP, TIFF and PPM, with all frames where the output can
+hold them. Writes {" ".join(FORMATS)},
+by the ending of the output's name.
+A JPEG can't hold a palette: its colours multiply again, and the file is often larger
+than the input. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
+Where the output would be larger than the input, the input is kept as it is.
+
+kmeans-c report IMAGE writes a web page that compares several K (report --help).
+
+Exit codes: 0 every file is done; 1 some file failed, the others are done; 2 the command
+is wrong, nothing was touched; 130 and 143 ended by Ctrl-C or SIGTERM."""
+
+_SHELLS = ("bash", "zsh", "tcsh")
+
+_DITHERS = {"fs": "floyd-steinberg", "nofs": "none"} | {name: name for name in DITHERS}
+
+# pngquant's speeds 1 to 11, of which 4 is the default.
+_SPEEDS = dict(enumerate(3 * ["best"] + 4 * ["balanced"] + 4 * ["fast"], start=1))
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, as for files, instead of repeating the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        """End the program: the command is wrong."""
+        raise RefusedError(f"{message} (--help says more)")
+
+
+def parser() -> argparse.ArgumentParser:
+    """Make the parser of the command without a subcommand."""
+    made = Parser(
+        prog="kmeans-c",
+        description=_DESCRIPTION,
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    made.add_argument(
+        "inputs",
+        nargs="*",
+        metavar="INPUT",
+        help="image files, or - for the standard input (default: image.jpg)",
+    )
+    _add_files(made.add_argument_group("files"))
+    _add_colors(made.add_argument_group("colours"))
+    _add_output(made.add_argument_group("output"))
+    _add_run(made)
+    return made
+
+
+def report_parser() -> argparse.ArgumentParser:
+    """Make the parser of ``kmeans-c report``."""
+    made = Parser(
+        prog="kmeans-c report",
+        description="Write a web page that compares an image with itself in several numbers of "
+        "colours. It needs no network.",
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("input", metavar="IMAGE")
+    add("-o", "--output", metavar="HTML", help="(default: IMAGE_report.html beside the image)")
+    add(
+        "-k",
+        "--colors",
+        type=_several,
+        metavar="K,K...",
+        help="numbers of colours (default: 4,16,64,256)",
+    )
+    add("--title", metavar="TEXT", help="(default: the image's name)")
+    _add_method(add)
+    add("-f", "--force", action="store_true", help="replace an existing file")
+    _add_limits(add)
+    add("--debug", action="store_true", help="show tracebacks")
+    made.set_defaults(quiet=False, json=False)
+    return made
+
+
+def _add_files(group: "argparse._ArgumentGroup") -> None:
+    where = group.add_mutually_exclusive_group()
+    where.add_argument(
+        "-o",
+        "--output",
+        metavar="OUT",
+        help="file to write, an existing folder, or - for the standard output "
+        "(default: INPUT_compressed beside the input)",
+    )
+    where.add_argument(
+        "-d",
+        "--output-dir",
+        metavar="DIR",
+        help="write to this folder under the inputs' own names; with -r it mirrors their tree",
+    )
+    where.add_argument("--in-place", action="store_true", help="replace the inputs")
+    add = group.add_argument
+    add(
+        "--suffix",
+        metavar="TEXT",
+        help="between name and ending (default: _compressed; with -d none)",
+    )
+    add(
+        "-r",
+        "--recursive",
+        action="store_true",
+        help="take the images in the folders given, and in those inside; no links, hidden files "
+        "or outputs of this program",
+    )
+    add("-f", "--force", action="store_true", help="replace existing files, the input itself too")
+    add("-p", "--preserve", action="store_true", help="keep the inputs' times and permissions")
+    add("-n", "--dry-run", action="store_true", help="do all but the writing")
+    add(
+        "--allow-larger",
+        action="store_true",
+        help="write a file even if it is larger than the input",
+    )
+    add(
+        "--preview",
+        metavar="PNG",
+        help="write a picture of the image before and after, and its palette",
+    )
+
+
+def _add_colors(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add(
+        "-k",
+        "--colors",
+        type=_integer("K", 1, MAX_COLORS),
+        default=16,
+        metavar="K",
+        help=f"how many colours, 1..{MAX_COLORS} (default: 16)",
+    )
+    _add_method(add)
+    effort = group.add_mutually_exclusive_group()
+    effort.add_argument(
+        "--effort",
+        choices=tuple(EFFORTS),
+        default="balanced",
+        help="how long good colours are searched (default: balanced)",
+    )
+    effort.add_argument(
+        "-s",
+        "--speed",
+        type=_speed,
+        dest="effort",
+        metavar="N",
+        help="the same in pngquant's numbers: 1..3 best, 4..7 balanced, 8..11 fast",
+    )
+    dithering = group.add_mutually_exclusive_group()
+    dithering.add_argument(
+        "--dither",
+        type=_dither,
+        default=("none", 1.0),
+        metavar="METHOD[:STRENGTH]",
+        help=f"{', '.join(DITHERS)} (fs, nofs), and 0..1 (default: none)",
+    )
+    dithering.add_argument(
+        "--nofs", action="store_const", const=("none", 1.0), dest="dither", help="do not dither"
+    )
+    given = group.add_mutually_exclusive_group()
+    given.add_argument(
+        "--palette",
+        type=_palette,
+        metavar="FILE|NAME|COLORS",
+        help="use these colours: of a palette file, of a picture, of a set like pico-8, or a list "
+        "like '#fff,#c8102e'",
+    )
+    given.add_argument(
+        "--shared-palette",
+        action="store_true",
+        help="find one palette for all inputs together",
+    )
+    add(
+        "--keep",
+        type=_color,
+        action="append",
+        metavar="COLOR",
+        help="a colour that shall be in the palette exactly; may be repeated",
+    )
+    add("--save-palette", metavar="FILE", help="write the palette, in the format of the ending")
+    add(
+        "--importance",
+        metavar="MASK",
+        help="a grey image of the same size: how much each pixel matters",
+    )
+    add("--per-frame", action="store_true", help="give each frame a palette of its own")
+
+
+def _add_method(add: Callable[..., Any]) -> None:
+    add(
+        "-i",
+        "--iterations",
+        type=_integer("ITERS", 0),
+        default=10,
+        metavar="ITERS",
+        help="rounds of Lloyd's algorithm (default: 10)",
+    )
+    add("--init", choices=INITS, default="search", help="where the colours start (default: search)")
+    add(
+        "--seed",
+        type=_integer("seed", 0),
+        default=0,
+        metavar="N",
+        help="another start of the draw; the same N gives the same colours (default: 0)",
+    )
+    add(
+        "--space",
+        choices=SPACES,
+        default="srgb",
+        help="where distances are measured; oklab looks best (default: srgb)",
+    )
+
+
+def _add_output(group: "argparse._ArgumentGroup") -> None:
+    add = group.add_argument
+    add(
+        "-F",
+        "--format",
+        type=_format,
+        metavar="FORMAT",
+        help=f"{', '.join(dict.fromkeys(FORMATS.values()))}, or auto: the smallest that holds the "
+        "palette (default: by the ending of the name)",
+    )
+    add(
+        "-O",
+        "--optimize",
+        type=_integer("optimize", 0, MOST_OPTIMIZE),
+        default=OPTIMIZE,
+        metavar="LEVEL",
+        help=f"how hard the encoder tries, 0..{MOST_OPTIMIZE} (default: {OPTIMIZE})",
+    )
+    add(
+        "--lossy",
+        type=_loss,
+        nargs="?",
+        const=LOSS,
+        default=0.0,
+        metavar="DB",
+        help=f"give up so much PSNR for fewer bytes (default: 0; without a number: {LOSS})",
+    )
+    add(
+        "--metadata",
+        choices=POLICIES,
+        default="safe",
+        help="safe: resolution and who made it; keep: EXIF with its places, XMP, texts "
+        "(default: safe)",
+    )
+    add(
+        "--strip",
+        action="store_const",
+        const="none",
+        dest="metadata",
+        help="the same as --metadata none",
+    )
+    add(
+        "--icc",
+        choices=ICC,
+        default="convert",
+        help="convert: to sRGB; keep: the colours and their profile (default: convert)",
+    )
+
+
+def _add_run(made: argparse.ArgumentParser) -> None:
+    group = made.add_argument_group("the run")
+    add = group.add_argument
+    add(
+        "-j",
+        "--jobs",
+        type=_integer("jobs", 1, 1024),
+        default=1,
+        metavar="N",
+        help="files at a time, each in a process (default: 1)",
+    )
+    add(
+        "-t",
+        "--threads",
+        type=_integer("threads", 1),
+        metavar="N",
+        help="processors for a file (default: those the process may use, with -j 1); never changes "
+        "the result",
+    )
+    quietness = group.add_mutually_exclusive_group()
+    quietness.add_argument("-q", "--quiet", action="store_true", help="print nothing but failures")
+    quietness.add_argument("-v", "--verbose", action="store_true", help="say what was left out")
+    quietness.add_argument(
+        "--json", action="store_true", help="print one JSON object for each file, and the totals"
+    )
+    add(
+        "--strict",
+        action="store_true",
+        help="exit with pngquant's 15 if an output exists, 98 if an input was kept as it is",
+    )
+    _add_limits(add)
+    add("--debug", action="store_true", help="show tracebacks and the warnings of libraries")
+    add(
+        "--completion",
+        action=_Completion,
+        choices=_SHELLS,
+        help="print what makes the shell complete these options, and exit",
+    )
+    add("-V", "--version", action="version", version=f"%(prog)s {__version__}")
+
+
+def _add_limits(add: Callable[..., Any]) -> None:
+    add(
+        "--max-pixels",
+        type=_integer("max-pixels", 1),
+        default=MAX_PIXELS,
+        metavar="N",
+        help=f"refuse larger images (default: {MAX_PIXELS})",
+    )
+    add(
+        "--max-total-pixels",
+        type=_integer("max-total-pixels", 1),
+        default=MAX_TOTAL_PIXELS,
+        metavar="N",
+        help=f"the same for all frames together (default: {MAX_TOTAL_PIXELS})",
+    )
+
+
+class _Completion(argparse.Action):
+    """Prints a completion script: made once, so that completing starts no Python."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,  # noqa: ARG002 - argparse's signature
+        values: Any,
+        option_string: str | None = None,  # noqa: ARG002
+    ) -> None:
+        try:
+            import shtab  # noqa: PLC0415 - an extra
+        except ImportError:
+            parser.error("--completion: needs shtab: pip install kmeans-c[completion]")
+        for action in parser._actions:
+            if action.dest in ("inputs", "output", "palette", "save_palette", "importance"):
+                action.complete = shtab.FILE  # type: ignore[attr-defined]
+            elif action.dest == "output_dir":
+                action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+        parser._print_message(shtab.complete(parser, values))
+        parser.exit()
+
+
+def _checked(argument: str, check: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Make what argparse calls a type: argparse puts the argument's name in front of an error."""
+
+    def parse(text: str) -> Any:
+        try:
+            return check(text)
+        except (OSError, ValueError) as error:
+            # A ValueError would become argparse's own words, which do not say what is wrong.
+            reason = str(error).removeprefix(f"{argument}: ")
+            raise argparse.ArgumentTypeError(reason) from None
+
+    return parse
+
+
+def _integer(name: str, low: int, high: int | None = None) -> Callable[[str], int]:
+    def check(text: str) -> int:
+        try:
+            number = int(text)
+        except ValueError:
+            raise ValueError(f"expected an integer, got {text!r}") from None
+        return check_int(name, number, low, high)
+
+    return _checked(name, check)
+
+
+def _number(name: str, text: str, high: float) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        raise ValueError(f"expected a number, got {text!r}") from None
+    return check_float(name, number, 0, high)
+
+
+_loss = _checked("lossy", lambda text: _number("lossy", text, MOST_LOSS))
+_format = _checked("format", lambda text: text if text == "auto" else check_format(text))
+_color = _checked("color", parse_color)
+
+
+def _speed(text: str) -> str:
+    return _SPEEDS[_integer("speed", 1, len(_SPEEDS))(text)]
+
+
+def _several(text: str) -> list[int]:
+    return [_integer("K", 1, MAX_COLORS)(part) for part in text.split(",")]
+
+
+def _dither(text: str) -> tuple[str, float]:
+    method, colon, strength = text.partition(":")
+    if method not in _DITHERS:
+        known = ", ".join(_DITHERS)
+        raise argparse.ArgumentTypeError(f"expected one of {known}, got {method!r}")
+    parse = _checked("strength", lambda text: _number("strength", text, 1))
+    return _DITHERS[method], parse(strength) if colon else 1.0
+
+
+def _read_palette(text: str) -> Palette:
+    if os.path.exists(text):  # noqa: PTH110
+        palette = Palette.read(text)
+    elif text.startswith("#") or "," in text:
+        palette = Palette([parse_color(part) for part in text.split(",")])
+    else:
+        palette = Palette.named(text)
+    if len(palette) > MAX_COLORS:
+        raise ValueError(f"palette: expected at most {MAX_COLORS} colours, got {len(palette)}")
+    return palette
+
+
+_palette = _checked("palette", _read_palette)

@@ -1,0 +1,151 @@
+"""What the command says: a line for each file, one for all of them, and why a file failed."""
+
+import contextlib
+import os
+from typing import NamedTuple, TextIO
+
+from kmeans_c.compress import Compressed
+
+
+class Failure(NamedTuple):
+    """Why a file could not be done.
+
+    Attributes
+    ----------
+    reason : str
+        One line.
+    strict_code : int
+        The exit code under --strict.
+    trace : str
+        The traceback, for --debug.
+    """
+
+    reason: str
+    strict_code: int = 1
+    trace: str = ""
+
+
+def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
+    """Say in a line what became of a file.
+
+    Parameters
+    ----------
+    done : Compressed
+    target : str
+        Where it would have been written, if it was not.
+    tried : bool
+        Whether nothing was to be written.
+    """
+    source = shown(done.input)
+    if done.kept_original and done.output is None:
+        return (
+            f"{source}: not written: {shown(target)} would be {done.bytes_encoded} bytes, "
+            f"{source} of {done.bytes_before} is kept (--allow-larger)"
+        )
+    line = f"{source} -> {shown(done.output)}: "
+    if done.kept_original:
+        line += (
+            f"kept as it is, {done.bytes_before} bytes: {done.palette_size} colours would take "
+            f"{done.bytes_encoded} (--allow-larger)"
+        )
+    else:
+        change = 100 * (done.bytes_after / done.bytes_before - 1)
+        quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
+        line += (
+            f"{done.colors_before} -> {done.palette_size} colours, "
+            f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
+        )
+    line += f", {done.seconds:.2f} s"
+    if done.frames_written < done.frames:
+        line += f"; first of {done.frames} frames"
+    elif done.frames > 1:
+        line += f"; {done.frames} frames"
+    if done.larger:
+        line += "; larger than the input"
+    if done.bytes_as_png is not None:
+        png = os.path.splitext(str(done.output))[0] + ".png"  # noqa: PTH122
+        shows = "" if done.kept_original else f"as a JPEG it shows {done.colors_after} colours: "
+        line += (
+            f"; {shows}-o {shown(png)} holds the {done.palette_size}, "
+            f"in about {done.bytes_as_png} bytes"
+        )
+    elif done.larger and done.palette_size > 2:
+        line += ", fewer colours (-k) make it smaller"
+    return line + ("; dry run, nothing is written" if tried else "")
+
+
+class Totals:
+    """What became of all files."""
+
+    def __init__(self) -> None:
+        self.done = self.kept = self.failed = self.skipped = 0
+        self.bytes_before = self.bytes_after = 0
+
+    def add(self, done: Compressed) -> None:
+        """Count one that is done."""
+        self.done += 1
+        self.kept += done.kept_original
+        self.bytes_before += done.bytes_before
+        self.bytes_after += done.bytes_after
+
+    def to_dict(self) -> dict[str, int]:
+        """Give the numbers by name."""
+        return dict(vars(self))
+
+    def line(self, seconds: float) -> str:
+        """Say them."""
+        line = f"{self.done} files: {self.bytes_before} -> {self.bytes_after} bytes"
+        if self.bytes_before:
+            line += f" ({100 * (self.bytes_after / self.bytes_before - 1):+.1f} %)"
+        counts = {"kept as they are": self.kept, "failed": self.failed, "skipped": self.skipped}
+        parts = [f"{count} {what}" for what, count in counts.items() if count]
+        return ", ".join([line, *parts, f"{seconds:.2f} s"])
+
+
+def reason(source: str, error: Exception) -> str:
+    """Say in a line why a file failed."""
+    if isinstance(error, MemoryError):
+        return "not enough memory"
+    if isinstance(error, OSError) and error.strerror:
+        text = error.strerror
+        if isinstance(error, FileExistsError):
+            text += " (-f/--force replaces it)"
+        if isinstance(error, IsADirectoryError):
+            text += " (-r/--recursive goes through it)"
+        if error.filename is not None and error.filename != source:
+            text = f"{shown(str(error.filename))}: {text}"
+        return text
+    text = str(error).removeprefix(f"{source}: ")
+    for argument in ("max_pixels", "max_total_pixels"):
+        text = text.replace(f"({argument})", f"(--{argument.replace('_', '-')})")
+    if isinstance(error, OSError | ValueError):
+        return shown(text)
+    return shown(f"unexpected {type(error).__name__}: {text} (--debug shows more)")
+
+
+def shown(text: object) -> str:
+    r"""Make any file name one printable line: \x for bytes that are not UTF-8, \n for a newline."""
+    raw = str(text).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+        for letter in raw
+    )
+
+
+def write_line(stream: TextIO | None, line: str) -> None:
+    """Write a line whatever the stream's encoding, at once."""
+    if stream is None:  # closed before the program started
+        return
+    encoding = stream.encoding or "ascii"
+    stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def redirect_to_null(stream: TextIO | None) -> None:
+    """Make sure that nothing complains again when Python flushes the stream at its end."""
+    if stream is None:
+        return
+    with contextlib.suppress(OSError, ValueError):  # a stream that is no file at all
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)

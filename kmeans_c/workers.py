@@ -1,0 +1,135 @@
+"""A function over many jobs in several processes, which end when their parent does.
+
+The processes are spawned, not forked: a forked one would inherit threads that are not there
+(OpenMP's, oxipng's). Each has a pipe of its own, whose end it sees when the parent is gone, even
+killed; and if one of them is killed, only the job it was at is lost. concurrent.futures knows
+neither: its workers outlive a killed parent, and one that dies takes all jobs with it.
+"""
+
+import contextlib
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.connection import Connection, wait
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from kmeans_c import signals
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
+
+# Jobs that a worker has at a time: the next one is there when it is done with the last. That many
+# results wait at most, whatever the number of jobs.
+AHEAD = 2
+
+_PATIENCE = 5.0  # seconds for a worker to tidy up; it needs milliseconds
+
+
+class Lost(NamedTuple):
+    """Instead of a result: the worker ended.
+
+    Attributes
+    ----------
+    exit_code : int or None
+        Below 0: the signal that killed it.
+    """
+
+    exit_code: int | None
+
+
+def run(
+    function: Callable[[Job], Result], jobs: Iterable[Job], n_workers: int
+) -> Iterator[tuple[Job, Result | Lost]]:
+    """Apply a function to each job, in this process or in several others.
+
+    Parameters
+    ----------
+    function : callable
+        With more than one worker, it, the jobs and the results must be picklable.
+    jobs : iterable
+        Taken as they are needed.
+    n_workers : int
+        1: in this process, and in order.
+
+    Yields
+    ------
+    job, result
+        As they are done.
+    """
+    if n_workers == 1:
+        for job in jobs:
+            yield job, function(job)
+        return
+    waiting = iter(jobs)
+    again: deque[Job] = deque()
+    workers = [_Worker[Job, Result](function) for _ in range(n_workers)]
+    try:
+        while True:
+            for worker in workers:
+                while len(worker.jobs) < AHEAD and (given := _next(again, waiting)):
+                    worker.give(given[0])
+            busy = {worker.connection: worker for worker in workers if worker.jobs}
+            if not busy:
+                break
+            for connection in wait(list(busy)):
+                worker = busy[connection]  # type: ignore[index]  # wait gives back what it got
+                try:
+                    result: Result | Lost = worker.connection.recv()
+                except (EOFError, OSError):
+                    result = Lost(worker.ended())
+                    job, *unseen = worker.jobs
+                    again.extend(unseen)
+                    workers[workers.index(worker)] = _Worker(function)
+                else:
+                    job = worker.jobs.popleft()
+                yield job, result
+        for worker in workers:
+            worker.connection.close()  # which they take for the end
+            worker.ended()
+    finally:
+        for worker in workers:
+            worker.stop()
+
+
+def _next(again: "deque[Job]", waiting: Iterator[Job]) -> list[Job]:
+    """The next job, or none, as a list: a job may be anything."""
+    return [again.popleft()] if again else [job for job, _ in zip(waiting, range(1), strict=False)]
+
+
+class _Worker(Generic[Job, Result]):
+    def __init__(self, function: Callable[[Job], Result]) -> None:
+        context = multiprocessing.get_context("spawn")
+        self.connection, theirs = context.Pipe()
+        self.jobs: deque[Job] = deque()
+        self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
+        with signals.held(signal.SIGINT):
+            self.process.start()
+        theirs.close()
+
+    def give(self, job: Job) -> None:
+        self.jobs.append(job)
+        with contextlib.suppress(OSError):  # it has died: the next recv says so
+            self.connection.send(job)
+
+    def ended(self) -> int | None:
+        """Wait for the process, and say how it ended."""
+        self.process.join(_PATIENCE)
+        return self.process.exitcode
+
+    def stop(self) -> None:
+        if self.process.is_alive():
+            self.process.terminate()
+            self.process.join(_PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+        self.connection.close()
+
+
+def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:
+    """What a worker does until its parent is gone, or wants it to end."""
+    signals.leave_to_parent(signal.SIGINT)
+    with contextlib.suppress(EOFError, OSError, signals.Signalled), signals.as_exceptions():
+        while True:
+            connection.send(function(connection.recv()))
