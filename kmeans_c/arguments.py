@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
@@ -12,6 +13,7 @@ from kmeans_c.dithering import DITHERS
 from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format
 from kmeans_c.frames import MAX_TOTAL_PIXELS
 from kmeans_c.images import ICC, MAX_PIXELS
+from kmeans_c.lines import write_line
 from kmeans_c.metadata import POLICIES
 from kmeans_c.method import INITS
 from kmeans_c.palette import Palette
@@ -364,7 +366,7 @@ class _Completion(argparse.Action):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "output_dir":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        parser._print_message(shtab.complete(parser, values))
+        write_line(sys.stdout, shtab.complete(parser, values))
         parser.exit()
 
 

@@ -66,7 +66,8 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         png = os.path.splitext(str(done.output))[0] + ".png"  # noqa: PTH122
         shows = "" if done.kept_original else f"as a JPEG it shows {done.colors_after} colours: "
         line += (
-            f"; {shows}-o {shown(png)} holds the {done.palette_size}, "
+            f"; {shows}{'-F png' if done.output == '-' else f'-o {shown(png)}'} "
+            f"holds the {done.palette_size}, "
             f"in about {done.bytes_as_png} bytes"
         )
     elif done.larger and done.palette_size > 2:

@@ -7,10 +7,13 @@ neither: its workers outlive a killed parent, and one that dies takes all jobs w
 """
 
 import contextlib
+import itertools
 import multiprocessing
+import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, Generic, NamedTuple, TypeVar
 
@@ -67,23 +70,20 @@ def run(
     try:
         while True:
             for worker in workers:
-                while len(worker.jobs) < AHEAD and (given := _next(again, waiting)):
-                    worker.give(given[0])
+                while len(worker.jobs) < AHEAD and again:
+                    worker.give(again.popleft())
+                for job in itertools.islice(waiting, AHEAD - len(worker.jobs)):
+                    worker.give(job)
             busy = {worker.connection: worker for worker in workers if worker.jobs}
             if not busy:
                 break
             for connection in wait(list(busy)):
                 worker = busy[connection]  # type: ignore[index]  # wait gives back what it got
-                try:
-                    result: Result | Lost = worker.connection.recv()
-                except (EOFError, OSError):
-                    result = Lost(worker.ended())
-                    job, *unseen = worker.jobs
-                    again.extend(unseen)
+                result = worker.take()
+                yield worker.jobs.popleft(), result
+                if isinstance(result, Lost):
+                    again.extend(worker.jobs)
                     workers[workers.index(worker)] = _Worker(function)
-                else:
-                    job = worker.jobs.popleft()
-                yield job, result
         for worker in workers:
             worker.connection.close()  # which they take for the end
             worker.ended()
@@ -92,17 +92,15 @@ def run(
             worker.stop()
 
 
-def _next(again: "deque[Job]", waiting: Iterator[Job]) -> list[Job]:
-    """The next job, or none, as a list: a job may be anything."""
-    return [again.popleft()] if again else [job for job, _ in zip(waiting, range(1), strict=False)]
-
-
 class _Worker(Generic[Job, Result]):
     def __init__(self, function: Callable[[Job], Result]) -> None:
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.jobs: deque[Job] = deque()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
+        if os.name == "posix":
+            # Otherwise multiprocessing starts it on the way, and lets all signals through again.
+            resource_tracker.ensure_running()
         # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
         with signals.held(signal.SIGINT):
             self.process.start()
@@ -112,6 +110,14 @@ class _Worker(Generic[Job, Result]):
         self.jobs.append(job)
         with contextlib.suppress(OSError):  # it has died: the next recv says so
             self.connection.send(job)
+
+    def take(self) -> Result | Lost:
+        """Wait for the result of the first job."""
+        try:
+            result: Result = self.connection.recv()
+        except (EOFError, OSError):
+            return Lost(self.ended())
+        return result
 
     def ended(self) -> int | None:
         """Wait for the process, and say how it ended."""
