@@ -79,7 +79,7 @@ def _run(arguments: list[str]) -> int:
         report.begin(plan)
         if options.shared_palette:
             work.options["palette"] = _shared_palette(options, work, plan)
-        for job, result in batch.do_all(work, plan.jobs, options.jobs):
+        for job, result in batch.do_all(work, plan.jobs, _workers(options, plan)):
             if isinstance(result, Failure):
                 report.failed(job, result)
             else:
@@ -93,6 +93,8 @@ def _run(arguments: list[str]) -> int:
 
 def _work(options: argparse.Namespace) -> batch.Work:
     threads = 1 if options.threads is None and options.jobs > 1 else options.threads
+    if threads is not None:
+        os.environ.setdefault("RAYON_NUM_THREADS", str(threads))  # oxipng's, in workers as well
     dither, strength = options.dither
     return batch.Work(
         options={
@@ -126,6 +128,11 @@ def _work(options: argparse.Namespace) -> batch.Work:
     )
 
 
+def _workers(options: argparse.Namespace, plan: Plan) -> int:
+    jobs: int = options.jobs
+    return max(1, min(jobs, len(plan.jobs)))
+
+
 def _check_side_files(options: argparse.Namespace, plan: Plan) -> None:
     """Refuse files beside the outputs that there can't be, or that are one of the others."""
     taken = {place(name) for job in plan.jobs for name in (job.source, *job.targets)}
@@ -156,7 +163,7 @@ def _check_side_files(options: argparse.Namespace, plan: Plan) -> None:
 
 
 def _shared_palette(options: argparse.Namespace, work: batch.Work, plan: Plan) -> Palette | None:
-    histogram = batch.shared_histogram(work, plan.jobs, options.jobs)
+    histogram = batch.shared_histogram(work, plan.jobs, _workers(options, plan))
     if len(histogram) == 0:  # no input can be read, which each says on its own
         return None
     return Palette.fit(

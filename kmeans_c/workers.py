@@ -8,16 +8,16 @@ neither: its workers outlive a killed parent, and one that dies takes all jobs w
 
 import contextlib
 import itertools
-import multiprocessing
 import os
 import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 from kmeans_c import signals
+
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -64,10 +64,13 @@ def run(
         for job in jobs:
             yield job, function(job)
         return
+    from multiprocessing.connection import wait  # noqa: PLC0415 - slow to import
+
     waiting = iter(jobs)
     again: deque[Job] = deque()
-    workers = [_Worker[Job, Result](function) for _ in range(n_workers)]
+    workers: list[_Worker[Job, Result]] = []
     try:
+        workers += (_Worker(function) for _ in range(n_workers))
         while True:
             for worker in workers:
                 while len(worker.jobs) < AHEAD and again:
@@ -94,13 +97,15 @@ def run(
 
 class _Worker(Generic[Job, Result]):
     def __init__(self, function: Callable[[Job], Result]) -> None:
+        import multiprocessing.resource_tracker  # noqa: PLC0415 - slow to import
+
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
         self.jobs: deque[Job] = deque()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
         if os.name == "posix":
             # Otherwise multiprocessing starts it on the way, and lets all signals through again.
-            resource_tracker.ensure_running()
+            multiprocessing.resource_tracker.ensure_running()
         # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
         with signals.held(signal.SIGINT):
             self.process.start()
