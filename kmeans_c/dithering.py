@@ -81,10 +81,10 @@ FIRST_SLICE = 1 << 14  # of ordered dithering: its mixtures are missing, later o
 SHARE = 1 << 18  # pixels that are worth a thread: at least a millisecond of each loop
 SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
 
-# Entries of a mixture: as many as make steps of 8 levels, twice the lattice's, between two entries
-# that lie as far apart as the tree's mean edge. More show no more, but bring in entries farther
-# away: of 4, 8 and 16 on photos, 4 is best at K=256 and 8 at K=16 (bench_dither.py).
-LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 64, 8
+# Entries of a mixture: as many as make steps of 16 levels between two entries that lie as far apart
+# as the tree's mean edge. Steps of 8 take twice the time and are worse at K=16, 64 and 256, by the
+# error after blurring and by SSIM: more entries bring in some farther away (bench_dither.py).
+LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 32, 16
 
 # What an opaque pixel may become once an error has changed it: an entry that is hardly less opaque
 # than the most opaque one, lest opaque areas get holes.

@@ -172,7 +172,7 @@ def ordered(pixels, palette, strength, ranks, space="srgb"):
     limit = max(lengths, default=0) // 2
     spacing = sum(lengths) // max(len(lengths), 1)
     n = 4
-    while n < 64 and 512 * n < spacing:
+    while n < 32 and 1024 * n < spacing:
         n *= 2
     size = max(map(max, ranks)) + 1
     mixtures = {}

@@ -23,7 +23,7 @@ ctypedef fused index_t:
 cdef enum:
     OFFSET = 256        # where value 0 stands in a row of places
     PERIOD = 64         # of the pattern
-    MOST = 64           # entries of a mixture at most
+    MOST = 32           # entries of a mixture at most
     LANES = 16          # mixtures made at a time
     CELL = 8            # lattice colours whose mixtures are made together: a cube of 2x2x2
     CHUNK = 64          # cells that one thread takes at a time
