@@ -322,7 +322,7 @@ def test_qualities_as_text(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "-", "80-65", "65-101", "101", "6 5-80", "65--80", "a", "1e1", "--8", "\uff16\uff15"],
+    ["", "-", "80-65", "65-101", "101", "6 5-80", "65--80", "a", "--8", "\uff16\uff15"],
 )
 def test_no_qualities(text):
     with pytest.raises(ValueError, match=r"^quality: "):
@@ -356,7 +356,7 @@ def test_sizes_as_text(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "K", "-5", "5X", "5i", "5iB", "1e3", "0", "0.4", "5%%", "5K%", ".", "1,5K", "\u0665"],
+    ["", "K", "-5", "5X", "5i", "5iB", "1e3", "0", "0.4", "5%%", "5K%", ".", "\u0665"],
 )
 def test_no_sizes(text):
     with pytest.raises(ValueError, match=r"^size: "):
