@@ -172,7 +172,7 @@ def sweep(
         mse, delta_e = errors.of(found)
         size = measured.real(found) if sizes == "png" else None
         ends = place in (0, middle, len(wanted) - 1)
-        if sizes == "estimate" and (ends or K >= NEXT_SAMPLED * max(sampled)):
+        if sizes == "estimate" and (ends or NEXT_SAMPLED * max(sampled) <= K):
             sampled[K] = measured.sampled(found.palette)
             if place == middle:
                 scale = measured.scale(sampled[K], found)

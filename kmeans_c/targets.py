@@ -47,13 +47,14 @@ FAR = 3.0
 # at 95.
 MSE_A_PERCENT = 1.5
 
-# dB that `quantize_to_size` tries to give up for fewer bytes, in this order, as long as more
-# colours for them lower the error: on photos it is mostly least between 1.6 and 3.2.
-LOSSES = (0.4, 1.6, 3.2)
+# dB that `quantize_to_size` tries to give up for fewer bytes, so that more colours fit: on photos
+# the error is mostly least between 1.6 and 3.2. Where 1.6 lowers it 3.2 may lower it more, where it
+# does not 0.4 may.
+LOSS, MORE_LOSS, LESS_LOSS = 1.6, 3.2, 0.4
 
 # Files tried for each of them, and the share of the bytes from which on more colours are not worth
 # another file.
-TRIALS = 5
+TRIALS = 4
 FULL = 0.98
 
 
@@ -322,14 +323,11 @@ def quantize_to_size(
         )
     if dither != "none" or kind == "jpeg" or source.most == best.K:
         return best.sized
-    for loss in LOSSES:
-        if loss > lossy:
-            break
-        start = min(source.most, best.K + 1 + best.K // 2)
-        other = files.largest(n_bytes, loss, best.K, start, TRIALS)
-        if other is None or other.sized.quantized.mse >= best.sized.quantized.mse:
-            break
-        best = other
+    if lossy:
+        plain = best
+        best = files.better(plain, n_bytes, min(LOSS, lossy))
+        loss = min(LESS_LOSS if best is plain else MORE_LOSS, lossy)
+        best = files.better(best, n_bytes, loss)
     return best.sized
 
 
@@ -520,6 +518,16 @@ class _Files:
             # Every second step halves what is left, so that this ends.
             K = max(low, min(high - 1, guess)) if trial % 2 == 0 else (low + high) // 2
         return found
+
+    def better(self, best: _File, n_bytes: int, loss: float) -> _File:
+        """Whichever has the lower error, this file or one with more loss and more colours."""
+        if loss == best.sized.lossy:
+            return best
+        start = min(self.source.most, best.K + 1 + best.K // 2)
+        other = self.largest(n_bytes, loss, best.K, start, TRIALS)
+        if other is None or other.sized.quantized.mse >= best.sized.quantized.mse:
+            return best
+        return other
 
     def encoded(self, K: int, loss: float) -> _File:
         quantized = self.source.quantized(K)
