@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from metrics import blurred_distances, mse, oklab, oklab_distances, over, ssim
+from metrics import blurred_distances, mse, oklab_distances, over, ssim
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -46,25 +46,6 @@ MOST_PIXELS = 1 << 22  # of a picture that is looked at
 
 def ours(image: Pixels, K: int, **options: object) -> Pixels:
     return kmeans_c.quantize(image, K, n_threads=1, **options).to_array()
-
-
-def reweighted(image: Pixels, K: int, *, rounds: int = 3) -> Pixels:
-    """k-medians by k-means (Weiszfeld 1937): a colour counts less the farther its entry is.
-
-    So the sum of the distances falls, and not that of their squares.
-    """
-    histogram = kmeans_c.Histogram().add(image)
-    places = oklab(histogram.colors)
-    palette = kmeans_c.Palette.fit(histogram, K, space="oklab", n_threads=1)
-    for _ in range(rounds):
-        entries = palette.map(histogram.colors[np.newaxis], space="oklab", n_threads=1)[0]
-        apart = 100 * np.sqrt(((places - oklab(palette.colors)[entries]) ** 2).sum(axis=1))
-        weights = np.rint(64 * histogram.counts / np.maximum(apart, 0.3)).astype(np.int64)
-        weighed = kmeans_c.Histogram().add(histogram.colors, np.maximum(weights, 1))
-        palette = kmeans_c.Palette.fit(
-            weighed, K, 5, space="oklab", init=palette.colors, effort="fast", n_threads=1
-        )
-    return palette.colors[palette.map(image, space="oklab", n_threads=1)]
 
 
 def pillow(image: Pixels, K: int, *, method: str, dither: bool = False) -> Pixels:
@@ -185,8 +166,6 @@ def seen_calls(*, dither: bool, alpha: bool) -> dict[str, Call]:
     calls: dict[str, Call] = {
         f"oklab, {word}": partial(ours, space="oklab", **options) for word, options in words.items()
     }
-    if not (dither or alpha):
-        calls["oklab, reweighted"] = reweighted
     calls["srgb"] = partial(ours, **words["adaptive" if dither else "none"])
     calls["imagequant"] = partial(imagequant, dither=dither)
     if not alpha:  # MEDIANCUT has no alpha, and dithering none
