@@ -12,10 +12,14 @@ from pathlib import Path
 import hostile
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from kmeans_c import compress as compress_with_threads
-from kmeans_c.compress import default_output, same_file
+from kmeans_c import exif, quantize
+from kmeans_c.compress import ByFormat, default_output, same_file
+from kmeans_c.frames import read_frames
+from kmeans_c.images import read_image
+from kmeans_c.metadata import Metadata
 
 # Images of 40 by 60 pixels take ten times as long where two threads meet on a busy machine.
 compress = partial(compress_with_threads, n_threads=1)
@@ -187,6 +191,239 @@ class TestNames:
         compress(photo, tmp_path / "a.jpg", format="PNG")
         with Image.open(tmp_path / "a.jpg") as image:
             assert image.format == "PNG"
+
+    @pytest.mark.parametrize(
+        ("source", "kind", "suffix", "target"),
+        [
+            ("photo.jpg", "png", "_compressed", "photo_compressed.png"),
+            ("photo.JPG", "jpeg", "_compressed", "photo_compressed.JPG"),
+            ("photo.png", "jpg", "-k", "photo-k.jpg"),
+            ("a.apng", "png", "", "a.apng"),
+            ("a.apng", None, "", "a.apng"),
+            ("scan.ppm", "tiff", "", "scan.tif"),
+        ],
+    )
+    def test_output_of_a_format(self, source, kind, suffix, target):
+        assert default_output(source, kind, suffix=suffix) == target
+
+    def test_auto_chooses_the_ending(self, photo, tmp_path):
+        done = compress(photo, format="auto")
+        assert done.output == str(tmp_path / f"photo_compressed.{done.format}")
+        assert done.bytes_after == Path(done.output).stat().st_size
+
+    def test_auto_keeps_the_ending_of_an_original_that_stays(self, tmp_path):
+        data = hostile.file_of(hostile.photo(), "jpeg", quality=5)
+        (tmp_path / "a.JPEG").write_bytes(data)
+        done = compress(tmp_path / "a.JPEG", format="auto", K=256)
+        assert (done.output, done.kept_original) == (str(tmp_path / "a_compressed.JPEG"), True)
+        with pytest.raises(FileExistsError):
+            compress(tmp_path / "a.JPEG", format="auto", K=256)
+
+    def test_open_ending_needs_auto(self, photo):
+        with pytest.raises(ValueError, match=r"^format: expected .auto."):
+            compress(photo, ByFormat.beside(photo), format="png")
+
+
+class TestMethod:
+    """Every argument of `quantize` arrives there."""
+
+    def test_as_quantize_does_it(self, photo, tmp_path):
+        for number, options in enumerate(
+            [
+                {"space": "oklab", "effort": "fast"},
+                {"dither": "floyd-steinberg", "dither_strength": 0.5},
+                {"palette": ["#000", "#fff", "#c8102e"]},
+                {"keep": ["#c8102e"], "init": "k-means++", "seed": 4},
+                {"weights": hostile.photo()[:, :, 0]},
+                {"ITERS": None},
+            ]
+        ):
+            done = compress(photo, tmp_path / f"{number}.png", K=8, **options)
+            expected = quantize(
+                hostile.photo(),
+                K=options.get("K", 8),
+                n_threads=1,
+                **options,
+            )
+            assert np.array_equal(shown(done.output), expected.to_array())
+            assert done.mse == expected.mse
+            assert done.palette_size == len(done.palette) == len(np.unique(expected.indices))
+
+    def test_palette_is_told(self, photo):
+        done = compress(photo, K=5)
+        colors = {f"#{bytes(color).hex()}" for color in shown(done.output).reshape(-1, 3)}
+        assert set(done.palette) == colors
+
+    @pytest.mark.parametrize("kind", ["png", "webp"])
+    def test_lossy_with_an_opaque_palette_for_transparent_pixels(self, tmp_path, kind):
+        pixels = np.dstack([hostile.photo(), hostile.photo(seed=3)[:, :, 0]])
+        (tmp_path / "a.png").write_bytes(hostile.file_of(pixels, "png"))
+        done = compress(
+            tmp_path / "a.png", tmp_path / "b", palette=["#000", "#fff"], lossy=1, format=kind
+        )
+        assert set(done.palette) <= {"#000000", "#ffffff", "#000000ff", "#ffffffff"}
+
+    def test_dithering_is_not_taken_away_again(self, photo):
+        with pytest.raises(ValueError, match=r"^lossy: expected 0 with dithering"):
+            compress(photo, lossy=0.1, dither="bayer")
+
+    def test_preview(self, photo, tmp_path):
+        compress(photo, preview=tmp_path / "see.png", K=4)
+        with Image.open(tmp_path / "see.png") as image:
+            left = np.asarray(image)[:40, :60]
+        assert np.array_equal(left, hostile.photo())
+        with pytest.raises(FileExistsError):
+            compress(photo, tmp_path / "b.png", preview=tmp_path / "see.png")
+        assert not (tmp_path / "b.png").exists()
+
+
+class TestMetadata:
+    @pytest.fixture
+    def tagged(self, tmp_path):
+        exif = Image.Exif()
+        exif[0x013B], exif[0x0110], exif[0x0112] = "Ada", "Camera", 6
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        path = tmp_path / "tagged.tif.png"
+        path.write_bytes(
+            hostile.file_of(hostile.photo(), "png", exif=exif, dpi=(300, 100), icc_profile=profile)
+        )
+        return path
+
+    @pytest.mark.parametrize("name", [name for name in WRITABLE if name != "a.gif"])
+    @pytest.mark.parametrize("policy", ["none", "safe", "keep"])
+    @pytest.mark.parametrize("optimize", [1, 2])
+    def test_policies(self, tagged, tmp_path, name, policy, optimize):
+        compress(tagged, tmp_path / name, metadata=policy, allow_larger=True, optimize=optimize)
+        found = read_image(tmp_path / name).metadata
+        texts = exif.texts(found.exif or b"")
+        tagged_formats = name != "a.bmp"
+        assert (exif.ARTIST in texts) == (policy != "none" and tagged_formats)
+        assert (0x0110 in texts) == (policy == "keep" and tagged_formats)
+        if policy == "none":
+            # BMP and TIFF always state a resolution.
+            assert dataclasses.replace(found, dpi=None) == Metadata()
+            assert found.dpi is None or found.dpi[0] in (1, pytest.approx(96, abs=0.1))
+        elif name != "a.webp":
+            # It lies on its side.
+            assert found.dpi == pytest.approx((100, 300), abs=0.6)
+
+    @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.tif"])
+    @pytest.mark.parametrize("grey", [False, True])
+    def test_profile_is_kept_with_its_colours(self, tmp_path, name, grey):
+        pixels = hostile.photo()
+        if grey:
+            pixels = np.repeat(pixels[:, :, :1], 3, axis=2)
+        profile = wide_profile()
+        (tmp_path / "x.png").write_bytes(hostile.file_of(pixels, "png", icc_profile=profile))
+        done = compress(
+            tmp_path / "x.png", tmp_path / name, K=9, icc="keep", allow_larger=True, lossy=0.1
+        )
+        with Image.open(tmp_path / name) as image:
+            assert image.info["icc_profile"] == profile
+        kept = read_image(tmp_path / name, icc="keep")
+        assert kept.metadata.icc == profile
+        assert done.mse == pytest.approx(mean_squared_error(pixels, kept.pixels), rel=1e-9)
+
+    def test_colours_are_converted_where_there_is_no_room_for_a_profile(self, tmp_path):
+        profile = wide_profile()
+        data = hostile.file_of(hostile.photo(), "png", icc_profile=profile)
+        (tmp_path / "x.png").write_bytes(data)
+        for name in ("a.gif", "a.bmp"):
+            done = compress(tmp_path / "x.png", tmp_path / name, icc="keep")
+            converted = read_image(tmp_path / "x.png").pixels
+            assert done.mse == pytest.approx(
+                mean_squared_error(converted, shown(tmp_path / name)), rel=1e-9
+            )
+
+
+def wide_profile():
+    """A profile that is not sRGB: its matrix with red and blue exchanged."""
+    data = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    at = data.index(b"rXYZ")
+    other = data.index(b"bXYZ")
+    data[at : at + 4], data[other : other + 4] = data[other : other + 4], data[at : at + 4]
+    return bytes(data)
+
+
+class TestFrames:
+    @pytest.fixture
+    def film(self, tmp_path):
+        frames = [Image.fromarray(hostile.photo(seed=seed)) for seed in range(3)]
+        data = hostile.file_of(
+            frames[0], "gif", save_all=True, append_images=frames[1:], duration=[50, 70, 90]
+        )
+        (tmp_path / "a.gif").write_bytes(data)
+        return tmp_path / "a.gif"
+
+    @pytest.mark.parametrize("name", ["b.gif", "b.png", "b.apng", "b.webp"])
+    def test_all(self, film, tmp_path, name):
+        done = compress(film, tmp_path / name, K=4, allow_larger=True)
+        assert (done.frames, done.frames_written, done.palette_size) == (3, 3, 4)
+        assert len(done.palette) == 4
+        assert done.bytes_after == (tmp_path / name).stat().st_size
+        with read_frames(tmp_path / name) as animation:
+            assert [float(frame.duration) for frame in animation] == [0.05, 0.07, 0.09]
+
+    def test_per_frame(self, film, tmp_path):
+        done = compress(film, tmp_path / "b.gif", K=4, per_frame=True)
+        assert done.palette == ()
+        assert done.colors_after > 4
+
+    def test_through_a_pipe(self, film):
+        source = io.BytesIO(film.read_bytes())
+        source.seekable = lambda: False
+        target = io.BytesIO()
+        assert compress(source, target, K=4).frames_written == 3
+
+    def test_auto_stays_an_animation(self, film):
+        done = compress(film, format="auto", K=4)
+        assert (done.format, done.frames_written) == ("gif", 3)
+
+    def test_never_larger(self, film, tmp_path):
+        once = compress(film, tmp_path / "b.gif", K=4)
+        again = compress(once.output, tmp_path / "c.gif", K=4, per_frame=True)
+        assert again.bytes_after <= once.bytes_after
+        if again.kept_original:
+            assert (tmp_path / "b.gif").read_bytes() == (tmp_path / "c.gif").read_bytes()
+        tiny = compress(once.output, tmp_path / "d.png", K=4)
+        if tiny.kept_original:
+            assert tiny.output is None
+            assert not (tmp_path / "d.png").exists()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"dither": "bayer"},
+            {"space": "oklab"},
+            {"palette": ["#fff"]},
+            {"keep": ["#fff"]},
+            {"weights": np.ones((40, 60))},
+            {"lossy": 0.1},
+            {"preview": "p.png"},
+        ],
+    )
+    def test_what_is_for_stills(self, film, tmp_path, monkeypatch, options):
+        monkeypatch.chdir(tmp_path)
+        name = next(iter(options))
+        with pytest.raises(ValueError, match=f"^{name}: is for still images"):
+            compress(film, **options)
+        assert names(tmp_path) == ["a.gif"]
+
+    @pytest.mark.parametrize("name", ["b.jpg", "b.bmp", "b.tif"])
+    def test_first_where_there_is_no_room(self, film, tmp_path, name):
+        done = compress(film, tmp_path / name, allow_larger=True, dither="bayer")
+        assert (done.frames, done.frames_written) == (3, 1)
+
+    def test_pages(self, tmp_path):
+        pages = [Image.fromarray(hostile.photo(seed=seed)) for seed in range(2)]
+        data = hostile.file_of(pages[0], "tiff", save_all=True, append_images=pages[1:])
+        (tmp_path / "a.tif").write_bytes(data)
+        assert compress(tmp_path / "a.tif").frames_written == 2
+        assert compress(tmp_path / "a.tif", tmp_path / "b.gif").frames_written == 1
+
+    def test_limit(self, film):
+        with pytest.raises(OSError, match="animation has more than"):
+            compress(film, max_total_pixels=2400)
 
 
 class TestFileObjects:
