@@ -31,6 +31,8 @@ from kmeans_c.plan import STANDARD, Job
 if TYPE_CHECKING:
     from kmeans_c.modes import Pixels
 
+_SILENT = logging.NullHandler()
+
 # pngquant's code for an output that exists, under --strict.
 EXISTS = 15
 
@@ -232,7 +234,7 @@ def _quiet_libraries(*, debug: bool) -> Iterator[None]:
     if debug:
         yield
         return
-    logging.getLogger("PIL").addHandler(logging.NullHandler())
+    logging.getLogger("PIL").addHandler(_SILENT)  # which adding it again does not change
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         stderr = os.dup(2)

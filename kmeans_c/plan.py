@@ -85,6 +85,7 @@ def planned(options: argparse.Namespace) -> Plan:
         no format.
     """
     plan = Plan()
+    _check_words(options)
     sources = options.inputs or ["image.jpg"]
     if STANDARD in sources or options.output == STANDARD:
         plan.jobs = [_standard(options, sources)]
@@ -111,6 +112,20 @@ def planned(options: argparse.Namespace) -> Plan:
     _skip_own(plan, options)
     _check_collisions(plan.jobs, force=options.force)
     return plan
+
+
+def _check_words(options: argparse.Namespace) -> None:
+    """Refuse what contradicts itself, whatever the inputs are."""
+    if options.in_place and options.format is not None:
+        raise RefusedError(
+            "--in-place: keeps the names, and so the formats; expected no -F/--format"
+        )
+    suffix = options.suffix or ""
+    if os.path.basename(suffix) != suffix:  # noqa: PTH119
+        raise RefusedError(f"--suffix: expected a part of a name, got {shown(suffix)}")
+    folder = options.output_dir
+    if folder is not None and os.path.lexists(folder) and not os.path.isdir(folder):  # noqa: PTH112
+        raise RefusedError(f"-d/--output-dir: expected a folder, got {shown(folder)}")
 
 
 def _standard(options: argparse.Namespace, sources: Sequence[str]) -> Job:
