@@ -167,8 +167,9 @@ def quantize(
         integers 0..255, or text such as "#c8102e" or "red".
     dither : {"none", "floyd-steinberg", "adaptive", "bayer", "blue-noise"}
         How areas get the mean colour of their pixels. "floyd-steinberg" [6]_ diffuses errors in
-        serpentine order; "adaptive" does so where colours change gently, and leaves flat areas and
-        edges clean; "bayer" and "blue-noise" [7]_ mix entries by a pattern of 8 x 8 and 64 x 64.
+        serpentine order, two rows at a time; "adaptive" does so where colours change gently, and
+        leaves flat areas and edges clean; "bayer" and "blue-noise" [7]_ mix entries by a pattern
+        of 8 x 8 and 64 x 64.
     dither_strength : float
         0..1: the share of the error that is made good; 0 is "none".
     seed : int, numpy.random.Generator or None
