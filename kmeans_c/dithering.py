@@ -239,7 +239,8 @@ class Entries:
 
 def _spacing(edges: NDArray[np.int64]) -> int:
     """The mean edge of the tree, in 64ths."""
-    return int(edges.sum()) // max(len(edges), 1)
+    total = int(edges.sum())
+    return total // max(len(edges), 1)
 
 
 def _slice_size(entries: Entries) -> int:

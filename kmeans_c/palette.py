@@ -16,7 +16,7 @@ from kmeans_c.images import as_pixels
 from kmeans_c.mapping import PaletteMap, map_counted
 from kmeans_c.method import as_method
 from kmeans_c.spaces import SPACES
-from kmeans_c.threads import thread_count
+from kmeans_c.threads import team, thread_count
 
 if TYPE_CHECKING:
     from typing import BinaryIO
@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from kmeans_c.files import FilePath
+
+
+SHARE = 1 << 15  # colours that are worth a thread: some 5 ms
 
 
 class Palette:
@@ -109,7 +112,8 @@ class Palette:
         K = check_int("K", K, 1, MAX_ENTRIES)
         ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
         method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
-        found = fit(histogram, K, ITERS, method, n_threads=thread_count(n_threads))
+        threads = team(thread_count(n_threads), len(histogram), SHARE)
+        found = fit(histogram, K, ITERS, method, n_threads=threads)
         return cls(in_rgb(found.palette), found.counts)
 
     def map(

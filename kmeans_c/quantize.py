@@ -182,6 +182,7 @@ def quantize(
     Quantized
         With min(K, distinct colours of the image) colours; an image of no more than K comes back
         unchanged. All of them are used, but perhaps those of `keep`, and some after dithering.
+        (Of colours that are next to invisible several may be one, and the palette smaller.)
 
     Raises
     ------
