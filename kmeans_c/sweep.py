@@ -128,8 +128,8 @@ def sweep(
         As for `quantize`.
     sizes : {"estimate", "png", "none"}
         What `bytes` is. "png": the image is encoded for each K. "estimate": a sample of it is, and
-        the whole for one K in the middle, which gives the scale; three quarters of the rows of a
-        photo are within 5 %, of drawings and screenshots within 15 %.
+        the whole for one K in the middle, which gives the scale: half of the sizes are off by
+        less than 5 %, three quarters by less than 9 %, and 95 % by less than 20 %.
     optimize : int
         0..6: how hard the PNG encoder tries, see `png.encode_png`.
 
