@@ -99,9 +99,8 @@ def report_parser() -> argparse.ArgumentParser:
     add("--title", metavar="TEXT", help="(default: the image's name)")
     _add_method(add)
     add("-f", "--force", action="store_true", help="replace an existing file")
-    _add_limits(add)
+    _add_limit(add)
     add("--debug", action="store_true", help="show tracebacks")
-    made.set_defaults(quiet=False, json=False)
     return made
 
 
@@ -319,7 +318,14 @@ def _add_run(made: argparse.ArgumentParser) -> None:
         action="store_true",
         help="exit with pngquant's 15 if an output exists, 98 if an input was kept as it is",
     )
-    _add_limits(add)
+    _add_limit(add)
+    add(
+        "--max-total-pixels",
+        type=_integer("max-total-pixels", 1),
+        default=MAX_TOTAL_PIXELS,
+        metavar="N",
+        help=f"the same for all frames together (default: {MAX_TOTAL_PIXELS})",
+    )
     add("--debug", action="store_true", help="show tracebacks and the warnings of libraries")
     add(
         "--completion",
@@ -330,20 +336,13 @@ def _add_run(made: argparse.ArgumentParser) -> None:
     add("-V", "--version", action="version", version=f"%(prog)s {__version__}")
 
 
-def _add_limits(add: Callable[..., Any]) -> None:
+def _add_limit(add: Callable[..., Any]) -> None:
     add(
         "--max-pixels",
         type=_integer("max-pixels", 1),
         default=MAX_PIXELS,
         metavar="N",
         help=f"refuse larger images (default: {MAX_PIXELS})",
-    )
-    add(
-        "--max-total-pixels",
-        type=_integer("max-total-pixels", 1),
-        default=MAX_TOTAL_PIXELS,
-        metavar="N",
-        help=f"the same for all frames together (default: {MAX_TOTAL_PIXELS})",
     )
 
 

@@ -509,9 +509,11 @@ def _holds_frames(picture: Picture, kind: str | None) -> bool:
 
 def _check_for_frames(still: dict[str, Any], *, lossy: float, preview: FilePath | None) -> None:
     """Refuse what there is for stills only, instead of leaving it out without a word."""
-    usual = {"space": "srgb", "dither": "none", "dither_strength": still["dither_strength"]}
-    for name, value in (still | {"lossy": lossy or None, "preview": preview}).items():
-        if value is not None and not (name in usual and value == usual[name]):
+    given = {name: still[name] is not None for name in ("palette", "weights", "keep")}
+    given |= {"space": still["space"] != "srgb", "dither": still["dither"] != "none"}
+    given |= {"lossy": lossy > 0, "preview": preview is not None}
+    for name in given:
+        if given[name]:
             raise ValueError(f"{name}: is for still images; the input has several frames")
 
 

@@ -11,7 +11,7 @@ import pytest
 from kmeans_c import cli
 
 pytest.importorskip("rich", reason="the extra progress")
-pty = pytest.importorskip("pty", reason="needs a terminal", exc_type=ImportError)
+pty = pytest.importorskip("pty", reason="needs a terminal")
 
 ROOT = Path(cli.__file__).parents[1]
 
