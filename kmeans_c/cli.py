@@ -215,7 +215,7 @@ def _report(options: argparse.Namespace) -> int:
     except Exception as error:
         _complain(f"{shown(options.input)}: {reason(options.input, error)}")
         if options.debug:
-            traceback.print_exception(error)
+            _write_error("".join(traceback.format_exception(error)).rstrip())
         return SOME_FAILED
     return DONE
 
@@ -289,9 +289,9 @@ class _Report:
             self._print(json.dumps(record))
         line = f"kmeans-c: {shown(source)}: {failure.reason}"
         if sys.stderr is None or not self.above(sys.stderr, line):
-            _complain(line.removeprefix("kmeans-c: "))
-        if failure.trace and sys.stderr is not None:
-            sys.stderr.write(failure.trace)
+            _write_error(line)
+        if failure.trace:
+            _write_error(failure.trace.rstrip())
 
     def _print(self, line: str) -> None:
         if self.stream is not None and self.above(self.stream, line):
@@ -307,8 +307,12 @@ class _Report:
 
 
 def _complain(line: str) -> None:
+    _write_error(f"kmeans-c: {line}")
+
+
+def _write_error(line: str) -> None:
     try:
-        write_line(sys.stderr, f"kmeans-c: {line}")
+        write_line(sys.stderr, line)
     except OSError:
         redirect_to_null(sys.stderr)
 

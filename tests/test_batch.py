@@ -493,6 +493,22 @@ class TestWorkers:
         assert sorted(line.split(": ")[1] for line in err) == ["in/a.png", "nothing.png"]
         assert json.loads(out[-1])["totals"]["done"] == 3
 
+    @linux
+    def test_odd_names(self, tree, run):
+        odd = [
+            b"caf\xe9.png",
+            b"new\nline.png",
+            b"-o.png",
+            b"a b'\".png",
+            "\N{SNOWMAN}.png".encode(),
+        ]
+        for name in odd:
+            (tree / "in" / os.fsdecode(name)).write_bytes(PNG)
+        code, out, err = run("-r", "in", "-d", "out", "-j2")
+        assert (code, err, len(out)) == (0, [], 4 + len(odd) + 1)
+        assert files(tree / "out") == files(tree / "in")
+        assert any(line.startswith(r"in/new\nline.png -> out/new\nline.png: ") for line in out)
+
     def test_lost_worker_is_one_line(self, monkeypatch):
         def lose(function, jobs, n):
             return iter([(job, workers.Lost(-9)) for job in jobs])
@@ -660,6 +676,21 @@ class TestEnds:
         first.communicate(timeout=60)
         assert (first.returncode, second.returncode) == (0, 0)
         assert self.check(tmp_path, old) == self.N
+
+    def test_two_runs_at_once_share_the_work(self, tmp_path):
+        data = hostile.file_of(hostile.photo(100, 100), "png")
+        for number in range(self.N):
+            (tmp_path / f"{number}.png").write_bytes(data)
+        words = command("-k40", "-r", tmp_path, "-d", tmp_path / "out")
+        runs = [
+            subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            for _ in range(2)
+        ]
+        outputs = [run.communicate(timeout=120) for run in runs]
+        refused = sum(err.count(b"File exists") for _, err in outputs)
+        assert refused == self.N
+        assert files(tmp_path / "out") == sorted(f"{number}.png" for number in range(self.N))
+        assert {colors(path) for path in (tmp_path / "out").iterdir()} == {40}
 
     def test_disk_that_is_full(self, tmp_path):
         (tmp_path / "in").mkdir()
