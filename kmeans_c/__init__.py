@@ -11,7 +11,10 @@ from kmeans_c.compress import Compressed, compress
 from kmeans_c.estimator import KMeans
 from kmeans_c.histogram import Histogram
 from kmeans_c.palette import Palette
+from kmeans_c.perceptual import delta_e
 from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.sweep import SweepRow, sweep
+from kmeans_c.targets import TargetNotMet, quantize_auto, quantize_quality, quantize_to_size
 
 __all__ = [
     "Compressed",
@@ -19,11 +22,18 @@ __all__ = [
     "KMeans",
     "Palette",
     "Quantized",
+    "SweepRow",
+    "TargetNotMet",
     "__version__",
     "apply_k_means",
     "compress",
+    "delta_e",
     "get_centroid_indices",
     "get_centroid_values",
     "initialize_centroids",
     "quantize",
+    "quantize_auto",
+    "quantize_quality",
+    "quantize_to_size",
+    "sweep",
 ]

@@ -22,6 +22,7 @@ from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.rate import LOSS, MOST_LOSS
 from kmeans_c.search import EFFORTS
 from kmeans_c.spaces import SPACES
+from kmeans_c.target_text import parse_quality, parse_size
 
 _DESCRIPTION = """\
 Reduce images to a few colours with k-means and write them as smaller files.
@@ -148,15 +149,48 @@ def _add_files(group: "argparse._ArgumentGroup") -> None:
     )
 
 
+def _colors(text: str) -> int | str:
+    return text if text == "auto" else _integer("K", 1, MAX_COLORS)(text)
+
+
+def _quality(text: str) -> tuple[int, int]:
+    try:
+        return parse_quality(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).removeprefix("quality: ")) from None
+
+
+def _size(text: str) -> str:
+    try:
+        parse_size(text, 1 << 30)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error).split(": ", 1)[-1]) from None
+    return text
+
+
 def _add_colors(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
     add(
         "-k",
         "--colors",
-        type=_integer("K", 1, MAX_COLORS),
-        default=16,
+        type=_colors,
         metavar="K",
-        help=f"how many colours, 1..{MAX_COLORS} (default: 16)",
+        help=f"how many colours, 1..{MAX_COLORS}, or auto: the fewest that look like the image "
+        "(default: 16)",
+    )
+    target = group.add_mutually_exclusive_group()
+    target.add_argument(
+        "-Q",
+        "--quality",
+        type=_quality,
+        metavar="MIN-MAX",
+        help="as few colours as have this quality, 0..100: 65-80 fails below 65",
+    )
+    target.add_argument(
+        "--target-size",
+        type=_size,
+        metavar="SIZE",
+        help="the least error that fits into so many bytes: 50K, 1.5Mi, 40%%",
     )
     _add_method(add)
     effort = group.add_mutually_exclusive_group()

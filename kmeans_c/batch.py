@@ -27,14 +27,16 @@ from kmeans_c.histogram import Histogram
 from kmeans_c.images import read_image
 from kmeans_c.lines import Failure, reason, redirect_to_null
 from kmeans_c.plan import STANDARD, Job
+from kmeans_c.targets import TargetNotMet
 
 if TYPE_CHECKING:
     from kmeans_c.modes import Pixels
 
 _SILENT = logging.NullHandler()
 
-# pngquant's code for an output that exists, under --strict.
+# pngquant's codes under --strict.
 EXISTS = 15
+BELOW_QUALITY = 99
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -80,9 +82,16 @@ def do(work: Work, job: Job) -> Compressed | Failure:
     except Exception as error:  # whatever it is, the other files are done
         return Failure(
             reason(job.source, error),
-            strict_code=EXISTS if isinstance(error, FileExistsError) else 1,
+            strict_code=strict_code(error),
             trace="".join(traceback.format_exception(error)) if work.debug else "",
         )
+
+
+def strict_code(error: Exception) -> int:
+    """The exit code of a failure under --strict."""
+    if isinstance(error, FileExistsError):
+        return EXISTS
+    return BELOW_QUALITY if isinstance(error, TargetNotMet) else 1
 
 
 def shared_histogram(work: Work, jobs: Iterable[Job], n_workers: int) -> Histogram:

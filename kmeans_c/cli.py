@@ -99,6 +99,8 @@ def _work(options: argparse.Namespace) -> batch.Work:
     return batch.Work(
         options={
             "K": options.colors,
+            "quality": options.quality,
+            "target_size": options.target_size,
             "ITERS": options.iterations,
             "palette": options.palette,
             "init": options.init,
@@ -158,6 +160,8 @@ def _check_side_files(options: argparse.Namespace, plan: Plan) -> None:
         raise RefusedError("--lossy: would remove the pattern of --dither; expected one of the two")
     if options.shared_palette and options.icc == "keep":
         raise RefusedError("--shared-palette: needs all colours in one space, not --icc keep")
+    if options.shared_palette and not isinstance(options.colors or 16, int):
+        raise RefusedError("--shared-palette: needs a number of colours, not -k auto")
     if options.shared_palette and plan.jobs and plan.jobs[0].source == STANDARD:
         raise RefusedError(f"--shared-palette: reads its inputs twice, which {STANDARD} can't be")
 
@@ -168,7 +172,7 @@ def _shared_palette(options: argparse.Namespace, work: batch.Work, plan: Plan) -
         return None
     return Palette.fit(
         histogram,
-        options.colors,
+        options.colors or 16,
         options.iterations,
         init=options.init,
         effort=options.effort,

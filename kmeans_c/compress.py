@@ -11,7 +11,7 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -36,6 +36,8 @@ from kmeans_c.modes import OPAQUE, Pixels
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
 from kmeans_c.quantize import Quantized, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
+from kmeans_c.target_text import parse_size
+from kmeans_c.targets import as_quality, quantize_auto, quantize_quality, quantize_to_size
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -185,9 +187,11 @@ class ByFormat:
 def compress(
     input: Source = "image.jpg",  # noqa: A002 - the word for it, and the original's
     output: Source | ByFormat | None = None,
-    K: int = 16,
+    K: int | Literal["auto"] | None = None,
     ITERS: int | None = 10,
     *,
+    quality: str | int | tuple[int, int] | None = None,
+    target_size: str | int | None = None,
     palette: Palette | ArrayLike | None = None,
     init: str | ArrayLike = "search",
     effort: str = "balanced",
@@ -219,8 +223,16 @@ def compress(
         output is one of these, and all pages of a TIFF if it is one; otherwise the first.
     output : path or binary file object, optional
         Default: `default_output` of the input. Written whole or not at all.
-    K : int
-        1..256: how many colours.
+    K : int or "auto", optional
+        1..256: how many colours, 16 by default. "auto": the fewest that look like the image, see
+        `targets.quantize_auto`.
+    quality : str, int or (int, int), optional
+        "65-80": as few colours as have a quality of 80, up to K (256 by default), and at least 65,
+        see `targets.quantize_quality`.
+    target_size : int or str, optional
+        What the file may take: bytes, "50K", or "40%" of the input; the least error that fits, with
+        up to K colours (256 by default), see `targets.quantize_to_size`. Such a file holds no
+        metadata. These three exclude each other, and are not for frames, `palette` and `weights`.
     ITERS : int or None
         Rounds of Lloyd's algorithm, 0 or more. None: until nothing changes.
     palette, init, effort, space, weights, keep, dither, dither_strength, seed, n_threads
@@ -271,10 +283,10 @@ def compress(
     TypeError, ValueError
         If an argument is of the wrong kind, or impossible; if the output is the input and
         `overwrite` is not set; or if the format can't hold the image (transparency in a JPEG).
+        `targets.TargetNotMet`, a ValueError, if `quality` or `target_size` is out of reach.
     """
     start = time.perf_counter()
     _check_source(input)
-    K = check_int("K", K, 1, MAX_COLORS)
     target = _default(input, format) if output is None else output
     method = {"init": init, "effort": effort, "seed": seed, "n_threads": n_threads}
     still = {
@@ -285,6 +297,7 @@ def compress(
         "dither": dither,
         "dither_strength": dither_strength,
     }
+    aim = _as_aim(K, quality, target_size, fixed=palette is not None or weights is not None)
     writing = _Writing(
         kind=_kind(format, target),
         optimize=check_int("optimize", optimize, 0, MOST_OPTIMIZE),
@@ -305,13 +318,13 @@ def compress(
     picture = read_image(source, max_pixels=max_pixels, icc=icc)
     writing = writing.to(picture)
     if _holds_frames(picture, writing.kind):
-        _check_for_frames(still, lossy=lossy, preview=preview)
+        _check_for_frames(still, aim, lossy=lossy, preview=preview)
         data, done = _animation(
             source,
             writing,
             icc,
             {
-                "K": K,
+                "K": aim.K,
                 "ITERS": ITERS,
                 "per_frame": per_frame,
                 "max_pixels": max_pixels,
@@ -323,8 +336,7 @@ def compress(
     else:
         if in_place and picture.frames > 1:
             raise ValueError(f"output: replacing the input would lose {picture.frames - 1} frames")
-        quantized = _quantized(picture, K, ITERS, **method, **still)
-        encoded = _encoded(picture, quantized, writing)
+        quantized, encoded = _quantized(picture, aim, writing, {"ITERS": ITERS, **method, **still})
         data, done = encoded.data, _still(picture, quantized, encoded)
         verify = None if encoded.format == "jpeg" else encoded.shown_by
     encoded_as = done.format
@@ -507,11 +519,15 @@ def _holds_frames(picture: Picture, kind: str | None) -> bool:
     return (picture.format == "tiff") == (kind == "tiff")
 
 
-def _check_for_frames(still: dict[str, Any], *, lossy: float, preview: FilePath | None) -> None:
+def _check_for_frames(
+    still: dict[str, Any], aim: _Aim, *, lossy: float, preview: FilePath | None
+) -> None:
     """Refuse what there is for stills only, instead of leaving it out without a word."""
     given = {name: still[name] is not None for name in ("palette", "weights", "keep")}
     given |= {"space": still["space"] != "srgb", "dither": still["dither"] != "none"}
     given |= {"lossy": lossy > 0, "preview": preview is not None}
+    given |= {"K": aim.automatic, "quality": aim.quality is not None}
+    given |= {"target_size": aim.size is not None}
     for name in given:
         if given[name]:
             raise ValueError(f"{name}: is for still images; the input has several frames")
@@ -541,9 +557,70 @@ def _animation(
     )
 
 
-def _quantized(picture: Picture, K: int, ITERS: int | None, **options: Any) -> Quantized:
-    """Find the colours of a still image: the one place where that is done."""
-    return quantize(picture.pixels, K, ITERS, **options)
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Aim:
+    """How many colours, or what decides it."""
+
+    K: int
+    automatic: bool = False
+    quality: tuple[int, int] | None = None
+    size: str | int | None = None
+
+    @property
+    def is_target(self) -> bool:
+        return self.automatic or self.quality is not None or self.size is not None
+
+
+def _as_aim(
+    K: object, quality: str | int | tuple[int, int] | None, size: str | int | None, *, fixed: bool
+) -> _Aim:
+    automatic = isinstance(K, str)
+    if automatic:
+        check_choice("K", K, ("auto",))
+    if automatic + (quality is not None) + (size is not None) > 1:
+        raise ValueError("K, quality, target_size: expected one target, got several")
+    if fixed and (automatic or quality is not None or size is not None):
+        raise ValueError("palette, weights: expected none with a target")
+    if isinstance(size, str):
+        parse_size(size, 1 << 30)  # whether it can be read: the input's bytes are not known yet
+    elif size is not None:
+        check_int("target_size", size, 1)
+    if automatic or K is None:
+        most = 16 if quality is None and size is None and not automatic else MAX_COLORS
+    else:
+        most = check_int("K", K, 1, MAX_COLORS)
+    return _Aim(most, automatic, None if quality is None else as_quality(quality), size)
+
+
+def _quantized(
+    picture: Picture, aim: _Aim, writing: _Writing, options: dict[str, Any]
+) -> tuple[Quantized, _Encoded]:
+    """Find the colours of a still image, and encode it: the one place where that is done."""
+    if not aim.is_target:
+        quantized = quantize(picture.pixels, aim.K, **options)
+        return quantized, _encoded(picture, quantized, writing)
+    del options["palette"], options["weights"]
+    if aim.size is None:
+        quantized = (
+            quantize_auto(picture.pixels, K=aim.K, **options)
+            if aim.quality is None
+            else quantize_quality(picture.pixels, aim.quality, K=aim.K, **options)
+        )
+        return quantized, _encoded(picture, quantized, writing)
+    size = parse_size(aim.size, picture.n_bytes) if isinstance(aim.size, str) else aim.size
+    kind = str(writing.kind)
+    lossy = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
+    quantized, data, kind, _ = quantize_to_size(
+        picture.pixels,
+        size,
+        format=kind,
+        optimize=writing.optimize,
+        lossy=lossy,
+        K=aim.K,
+        **options,
+    )
+    palette, indices = used(quantized.palette, quantized.indices)
+    return quantized, _Encoded(kind, data, palette, indices, quantized.mse)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

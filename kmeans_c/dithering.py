@@ -247,7 +247,7 @@ def _slice_size(entries: Entries) -> int:
     """Pixels between looks at signals, if each of RGBA's had to be compared with all entries."""
     if entries.channels < 4:
         return SLICE
-    return max(1, min(SLICE, SLICE_COMPARED // entries.K))
+    return max(1, min(SLICE, SLICE_COMPARED // len(entries.colors)))
 
 
 # ---- error diffusion

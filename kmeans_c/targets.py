@@ -207,7 +207,7 @@ def quantize_quality(
     OSError
         If a file cannot be read or is damaged.
     """
-    low, high = _as_quality(quality)
+    low, high = as_quality(quality)
     source = _Source(
         image,
         most=K,
@@ -358,7 +358,8 @@ def quality_of_error(mse: float) -> int:
     return max(q for q in range(MOST_QUALITY + 1) if mse <= error_of_quality(q))
 
 
-def _as_quality(quality: str | int | tuple[int, int]) -> tuple[int, int]:
+def as_quality(quality: str | int | tuple[int, int]) -> tuple[int, int]:
+    """Check the argument `quality`, and give the lowest and the highest."""
     if isinstance(quality, str):
         return parse_quality(quality)
     if isinstance(quality, tuple | list):

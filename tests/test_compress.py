@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
+from kmeans_c import TargetNotMet, exif, quantize, quantize_auto
 from kmeans_c import compress as compress_with_threads
-from kmeans_c import exif, quantize
 from kmeans_c.compress import ByFormat, default_output, same_file
 from kmeans_c.frames import read_frames
 from kmeans_c.images import read_image
@@ -586,3 +586,36 @@ class TestRecord:
         done = dataclasses.replace(compress(photo), input="caf\udce9\n.png")
         assert done.to_json().isascii()
         assert json.loads(done.to_json())["input"] == done.input
+
+
+class TestTargets:
+    def test_as_few_colours_as_look_alike(self, photo, tmp_path):
+        done = compress(photo, tmp_path / "out.png", K="auto", allow_larger=True)
+        assert done.palette_size == len(quantize_auto(shown(photo), n_threads=1).palette)
+
+    def test_a_size_is_kept(self, photo, tmp_path):
+        target = tmp_path / "out.png"
+        compress(photo, target, target_size="30%")
+        assert target.stat().st_size <= 0.3 * photo.stat().st_size
+
+    def test_a_quality_out_of_reach_writes_nothing(self, photo, tmp_path):
+        target = tmp_path / "out.png"
+        with pytest.raises(TargetNotMet, match=r"^quality: expected at least 100, got "):
+            compress(photo, target, quality="100-100")
+        assert not target.exists()
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            {"K": "auto", "quality": "50"},
+            {"quality": "50", "target_size": "5K"},
+            {"K": "all"},
+            {"quality": "80-20"},
+            {"target_size": "much"},
+            {"target_size": 0},
+            {"K": "auto", "palette": [(0, 0, 0)]},
+        ],
+    )
+    def test_targets_that_make_no_sense(self, photo, tmp_path, options):
+        with pytest.raises(ValueError, match=r"^(K|quality|size|target_size|palette)"):
+            compress(photo, tmp_path / "out.png", **options)

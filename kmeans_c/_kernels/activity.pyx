@@ -162,7 +162,8 @@ def contrasts(const uint8_t[:, :, ::1] pixels not None,     # IN (H, W, channels
               int softest, Py_ssize_t first, Py_ssize_t last, int n_threads, int level):
     """Find each pixel's largest difference to a neighbour, in rows of blocks first..last-1.
 
-    What full transparency hides tells nothing. `soft` counts a block's pixels of a contrast of 1..softest.
+    What full transparency hides tells nothing. `soft` counts a block's pixels of a contrast of
+    1..softest.
     """
     cdef Py_ssize_t H = pixels.shape[0], W = pixels.shape[1], block, y, x
     cdef int C = <int> pixels.shape[2]
