@@ -15,9 +15,9 @@ from PIL import Image
 from timing import in_turn, median_ratio, milliseconds, picture
 
 from kmeans_c.animation import quantize_animation
-from kmeans_c.drawings import Cel
+from kmeans_c.animation.drawings import Cel
 from kmeans_c.encoding import indexed_image
-from kmeans_c.frames import read_frames
+from kmeans_c.images.frames import read_frames
 
 KINDS = ("gif", "png", "webp")
 

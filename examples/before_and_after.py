@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 import kmeans_c
-from kmeans_c.preview import preview
+from kmeans_c.views.preview import preview
 
 photo = sys.argv[1] if len(sys.argv) > 1 else Path(__file__).with_name("image.jpg")
 result = kmeans_c.quantize(photo, K=16)

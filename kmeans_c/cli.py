@@ -12,12 +12,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from typing import TextIO
 
-from kmeans_c import arguments as words
-from kmeans_c import batch, progress, signals
 from kmeans_c.color_text import parse_color
-from kmeans_c.compress import Compressed
-from kmeans_c.files import check_target
-from kmeans_c.lines import (
+from kmeans_c.command import arguments as words
+from kmeans_c.command import batch, progress, signals
+from kmeans_c.command.lines import (
     Failure,
     Totals,
     reason,
@@ -26,8 +24,10 @@ from kmeans_c.lines import (
     summary,
     write_line,
 )
+from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, place, planned
+from kmeans_c.compress import Compressed
+from kmeans_c.files import check_target
 from kmeans_c.palette import Palette
-from kmeans_c.plan import STANDARD, Job, Plan, RefusedError, place, planned
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
 KEPT = 98  # pngquant's code for a result that would be larger, under --strict
@@ -196,7 +196,7 @@ def _save_palette(options: argparse.Namespace, work: batch.Work, last: Compresse
 
 
 def _report(options: argparse.Namespace) -> int:
-    from kmeans_c.report import KS, write_report  # noqa: PLC0415 - a page, and what it is made of
+    from kmeans_c.views.report import KS, write_report  # noqa: PLC0415 - a page, and what it is made of
 
     target = options.output
     if target is None:

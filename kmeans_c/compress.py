@@ -29,10 +29,10 @@ from kmeans_c.encoding import (
     format_for,
 )
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
-from kmeans_c.frames import MAX_TOTAL_PIXELS
 from kmeans_c.images import ANIMATED, ICC, MAX_PIXELS, Picture, count_colors, read_image
-from kmeans_c.metadata import POLICIES, WITH_PROFILE
-from kmeans_c.modes import OPAQUE, Pixels
+from kmeans_c.images.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images.metadata import POLICIES, WITH_PROFILE
+from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
 from kmeans_c.quantize import Quantized, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
@@ -536,7 +536,7 @@ def _check_for_frames(
 def _animation(
     source: Source, writing: _Writing, icc: str, options: dict[str, Any]
 ) -> tuple[bytes, Compressed]:
-    from kmeans_c.compress_animation import compress_animation  # noqa: PLC0415 - most are stills
+    from kmeans_c.animation.compress import compress_animation  # noqa: PLC0415 - most are stills
 
     file = io.BytesIO()
     done = compress_animation(
@@ -717,7 +717,7 @@ def _still(picture: Picture, quantized: Quantized, encoded: _Encoded) -> Compres
 
 
 def _preview(picture: Picture, quantized: Quantized) -> bytes:
-    from kmeans_c.preview import preview  # noqa: PLC0415 - few ask for it
+    from kmeans_c.views.preview import preview  # noqa: PLC0415 - few ask for it
 
     file = io.BytesIO()
     # The pixels are still those of a profile that was kept.

@@ -12,10 +12,10 @@ from PIL import Image
 
 from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
-from kmeans_c.metadata import Metadata, kept, png_chunks, save_options
-from kmeans_c.modes import OPAQUE
+from kmeans_c.images.metadata import Metadata, kept, png_chunks, save_options
+from kmeans_c.images.modes import OPAQUE
+from kmeans_c.images.png_file import SIGNATURE
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
-from kmeans_c.png_file import SIGNATURE
 
 # The formats that can be written, by the endings of their names.
 FORMATS = {

@@ -192,7 +192,7 @@ class Palette:
         return named_palette(name)
 
     def _repr_html_(self) -> str:
-        from kmeans_c.display import palette_html  # noqa: PLC0415 - only notebooks ask
+        from kmeans_c.views.display import palette_html  # noqa: PLC0415 - only notebooks ask
 
         return palette_html(self)
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from kmeans_c.checks import check_int
 from kmeans_c.encoding import MAX_COLORS
-from kmeans_c.modes import OPAQUE
+from kmeans_c.images.modes import OPAQUE
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import quantize as engine
 

@@ -73,7 +73,7 @@ class Quantized:
         return encoding.indexed_image(self.palette, self.indices)
 
     def _repr_png_(self) -> bytes:
-        from kmeans_c.display import quantized_png  # noqa: PLC0415 - only notebooks ask
+        from kmeans_c.views.display import quantized_png  # noqa: PLC0415 - only notebooks ask
 
         return quantized_png(self)
 

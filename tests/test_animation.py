@@ -20,12 +20,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kmeans_c import gif_file, png_file
 from kmeans_c._kernels.lzw import Encoder
 from kmeans_c.animation import quantize_animation
-from kmeans_c.animation_writers import Clock
-from kmeans_c.compress_animation import compress_animation
-from kmeans_c.frames import read_frames
+from kmeans_c.animation.compress import compress_animation
+from kmeans_c.animation.writers import Clock
+from kmeans_c.images import gif_file, png_file
+from kmeans_c.images.frames import read_frames
 
 KINDS = ("gif", "png", "webp")
 
@@ -542,7 +542,8 @@ FLAT = """
 import io, sys
 import numpy as np
 import kmeans_c
-from kmeans_c import animation, frames, gif_file
+from kmeans_c import animation
+from kmeans_c.images import frames, gif_file
 
 n, kind = int(sys.argv[1]), sys.argv[2]
 def film(n):

@@ -17,9 +17,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmeans_c import Palette, batch, cli, workers
+from kmeans_c import Palette, cli
+from kmeans_c.command import batch, workers
+from kmeans_c.command.plan import Job
 from kmeans_c.images import read_image
-from kmeans_c.plan import Job
 
 ROOT = Path(cli.__file__).parents[1]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")

@@ -17,8 +17,9 @@ import PIL.Image
 import pytest
 from PIL import Image
 
-from kmeans_c import batch, cli
+from kmeans_c import cli
 from kmeans_c._version import __version__
+from kmeans_c.command import batch
 
 ROOT = Path(cli.__file__).parents[1]
 linux = pytest.mark.skipif(sys.platform != "linux", reason="needs Linux")

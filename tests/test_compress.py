@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from kmeans_c import TargetNotMet, exif, quantize, quantize_auto
+from kmeans_c import TargetNotMet, quantize, quantize_auto
 from kmeans_c import compress as compress_with_threads
 from kmeans_c.compress import ByFormat, default_output, same_file
-from kmeans_c.frames import read_frames
-from kmeans_c.images import read_image
-from kmeans_c.metadata import Metadata
+from kmeans_c.images import exif, read_image
+from kmeans_c.images.frames import read_frames
+from kmeans_c.images.metadata import Metadata
 
 # Images of 40 by 60 pixels take ten times as long where two threads meet on a busy machine.
 compress = partial(compress_with_threads, n_threads=1)

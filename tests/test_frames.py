@@ -13,9 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from kmeans_c import frames, png_file
-from kmeans_c.frames import read_frames
-from kmeans_c.images import read_image
+from kmeans_c.images import frames, png_file, read_image
+from kmeans_c.images.frames import read_frames
 
 PALETTE = [(10, 20, 30), (200, 0, 0), (0, 200, 0), (0, 0, 200)]
 

@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import ExifTags, Image, PngImagePlugin
 
-from kmeans_c import exif as exif_data
+from kmeans_c.images import exif as exif_data
 from kmeans_c.images import read_image
-from kmeans_c.metadata import Metadata, kept, save_options
+from kmeans_c.images.metadata import Metadata, kept, save_options
 
 KINDS = ("png", "jpeg", "webp", "tiff")
 
@@ -102,7 +102,7 @@ class TestReading:
     def test_senseless_resolution(self, dpi):
         image = Image.fromarray(hostile.photo())
         image.info["dpi"] = dpi
-        from kmeans_c.metadata import read_metadata
+        from kmeans_c.images.metadata import read_metadata
 
         assert read_metadata(image, None).dpi is None
 

@@ -10,7 +10,7 @@ import pytest
 
 import kmeans_c
 from kmeans_c import Histogram, Palette
-from kmeans_c.plot import MOST, plot, plot_sweep
+from kmeans_c.views.plot import MOST, plot, plot_sweep
 
 
 @pytest.fixture
@@ -96,9 +96,9 @@ def test_figures_are_drawn_without_pyplot(matplotlib, result, tmp_path):
     plot(result, space="oklab").savefig(tmp_path / "palette.svg")
     assert b"<svg" in (tmp_path / "palette.svg").read_bytes()
     code = (
-        "import sys, kmeans_c, kmeans_c.plot\n"
+        "import sys, kmeans_c, kmeans_c.views.plot\n"
         "assert 'matplotlib' not in sys.modules\n"
-        "kmeans_c.plot.plot(kmeans_c.Palette([[0, 0, 0]]))\n"
+        "kmeans_c.views.plot.plot(kmeans_c.Palette([[0, 0, 0]]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,8 +12,8 @@ from PIL import Image
 
 import kmeans_c
 from kmeans_c import Palette
-from kmeans_c.display import SIDE, palette_html, quantized_png, shares, thinned
-from kmeans_c.preview import GAP, STRIP, preview
+from kmeans_c.views.display import SIDE, palette_html, quantized_png, shares, thinned
+from kmeans_c.views.preview import GAP, STRIP, preview
 
 
 @pytest.fixture

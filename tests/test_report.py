@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import kmeans_c
-from kmeans_c.report import report, write_report
+from kmeans_c.views.report import report, write_report
 
 VOID = {"meta", "img", "input"}
 
@@ -351,4 +351,4 @@ def test_without_a_script_everything_is_seen(written, in_browser):
 
 
 def test_the_template_is_part_of_the_package():
-    assert Path(kmeans_c.__file__).with_name("report.html").is_file()
+    assert Path(kmeans_c.__file__).with_name("views").joinpath("report.html").is_file()

@@ -9,8 +9,8 @@ import pytest
 from kmeans_c import quantize
 from kmeans_c.encoding import encode
 from kmeans_c.perceptual import delta_e
-from kmeans_c.plot import plot_sweep
 from kmeans_c.sweep import SweepRow, sweep
+from kmeans_c.views.plot import plot_sweep
 
 
 @pytest.fixture(params=["rgb", "rgba", "grey"])

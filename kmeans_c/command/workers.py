@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from kmeans_c import signals
+from kmeans_c.command import signals
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection

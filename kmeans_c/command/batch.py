@@ -19,18 +19,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import PIL.Image
 
-from kmeans_c import workers
+from kmeans_c.command import workers
+from kmeans_c.command.lines import Failure, reason, redirect_to_null
+from kmeans_c.command.plan import STANDARD, Job
 from kmeans_c.compress import ByFormat, Compressed, NamedBytes, compress
 from kmeans_c.encoding import format_for
 from kmeans_c.files import check_target, safe_open
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import read_image
-from kmeans_c.lines import Failure, reason, redirect_to_null
-from kmeans_c.plan import STANDARD, Job
 from kmeans_c.targets import TargetNotMet
 
 if TYPE_CHECKING:
-    from kmeans_c.modes import Pixels
+    from kmeans_c.images.modes import Pixels
 
 _SILENT = logging.NullHandler()
 

@@ -9,15 +9,15 @@ from typing import Any, NoReturn
 from kmeans_c._version import __version__
 from kmeans_c.checks import check_float, check_int
 from kmeans_c.color_text import parse_color
+from kmeans_c.command.lines import write_line
+from kmeans_c.command.plan import RefusedError
 from kmeans_c.dithering import DITHERS
 from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format
-from kmeans_c.frames import MAX_TOTAL_PIXELS
 from kmeans_c.images import ICC, MAX_PIXELS
-from kmeans_c.lines import write_line
-from kmeans_c.metadata import POLICIES
+from kmeans_c.images.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images.metadata import POLICIES
 from kmeans_c.method import INITS
 from kmeans_c.palette import Palette
-from kmeans_c.plan import RefusedError
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.rate import LOSS, MOST_LOSS
 from kmeans_c.search import EFFORTS

@@ -22,20 +22,21 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c import drawings, encoding, files
-from kmeans_c.animation_writers import ApngWriter, GifWriter, Smallest, WebpWriter, Writer
+from kmeans_c import encoding, files
+from kmeans_c.animation import drawings
+from kmeans_c.animation.drawings import Cel
+from kmeans_c.animation.writers import ApngWriter, GifWriter, Smallest, WebpWriter, Writer
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import Fit, fit
-from kmeans_c.drawings import Cel
-from kmeans_c.frames import Animation, packed, read_frames
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import ANIMATED
+from kmeans_c.images.frames import Animation, packed, read_frames
+from kmeans_c.images.metadata import Metadata, kept, with_resolution
+from kmeans_c.images.modes import OPAQUE
+from kmeans_c.images.tiff_file import Pages
 from kmeans_c.mapping import PaletteMap
-from kmeans_c.metadata import Metadata, kept, with_resolution
 from kmeans_c.method import as_method
-from kmeans_c.modes import OPAQUE
 from kmeans_c.threads import thread_count
-from kmeans_c.tiff_file import Pages
 
 _LARGEST_SIDE = {"gif": 65535, "webp": 1 << 14}
 

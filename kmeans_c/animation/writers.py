@@ -11,10 +11,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import gif_file, png_file, webp_file
-from kmeans_c.drawings import Drawing
-from kmeans_c.metadata import Metadata, png_chunks
-from kmeans_c.tiff_file import packed_rows
+from kmeans_c.animation.drawings import Drawing
+from kmeans_c.images import gif_file, png_file, webp_file
+from kmeans_c.images.metadata import Metadata, png_chunks
+from kmeans_c.images.tiff_file import packed_rows
 
 Colors = NDArray[np.uint8]
 Indices = NDArray[np.uint8]

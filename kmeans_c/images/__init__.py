@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from kmeans_c import gif_file, modes, png_file
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.color_management import Conversion, meaning
-from kmeans_c.decoders import check_size, format_of, naming, opened
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
-from kmeans_c.metadata import Metadata, read_metadata
-from kmeans_c.modes import OPAQUE, Pixels
+from kmeans_c.images import gif_file, modes, png_file
+from kmeans_c.images.color_management import Conversion, meaning
+from kmeans_c.images.decoders import check_size, format_of, naming, opened
+from kmeans_c.images.metadata import Metadata, read_metadata
+from kmeans_c.images.modes import OPAQUE, Pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3

@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from kmeans_c._version import __version__
 from kmeans_c.checks import check_int
 from kmeans_c.color_text import hex_text
-from kmeans_c.display import CHECKER, SIDE, pixels_png, shares, swatch_style, thinned
 from kmeans_c.encoding import MAX_COLORS, encode
 from kmeans_c.files import FilePath, atomic_write, check_target
 from kmeans_c.images import MAX_PIXELS, as_pixels, count_colors, read_image
 from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.views.display import CHECKER, SIDE, pixels_png, shares, swatch_style, thinned
 
 KS = (4, 16, 64, 256)
 FIRST = 16  # what the page shows at first, if it is among them
@@ -168,7 +168,7 @@ def _filled(
         notes += (
             f" The pictures are thinned out to {before.shape[1]} &times; {before.shape[0]} pixels."
         )
-    page = Template(resources.files("kmeans_c").joinpath(_PAGE).read_text("utf-8"))
+    page = Template(resources.files("kmeans_c.views").joinpath(_PAGE).read_text("utf-8"))
     return page.substitute(
         title=escape(title),
         facts=facts,

@@ -11,14 +11,23 @@ from typing import Any, BinaryIO, NamedTuple, Self, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import gif_file, modes, png_file
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.color_management import Conversion, meaning
-from kmeans_c.decoders import check_size, format_of, naming, opened
 from kmeans_c.files import FilePath
-from kmeans_c.images import ICC, MAX_PIXELS, SIDEWAYS, load, open_source, upright
-from kmeans_c.metadata import Metadata, read_metadata
-from kmeans_c.modes import OPAQUE, Pixels
+from kmeans_c.images import (
+    ICC,
+    MAX_PIXELS,
+    SIDEWAYS,
+    gif_file,
+    load,
+    modes,
+    open_source,
+    png_file,
+    upright,
+)
+from kmeans_c.images.color_management import Conversion, meaning
+from kmeans_c.images.decoders import check_size, format_of, naming, opened
+from kmeans_c.images.metadata import Metadata, read_metadata
+from kmeans_c.images.modes import OPAQUE, Pixels
 
 Packed = NDArray[np.uint32]
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import gif_file
+from kmeans_c.images import gif_file
 
 Region = tuple[int, int, int, int]  # left, top, right, bottom
 Shown = NDArray[np.uint32]

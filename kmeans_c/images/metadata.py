@@ -20,9 +20,9 @@ from typing import Any
 
 from PIL import Image
 
-from kmeans_c import exif as exif_data
 from kmeans_c.checks import check_choice
-from kmeans_c.png_file import chunk
+from kmeans_c.images import exif as exif_data
+from kmeans_c.images.png_file import chunk
 
 POLICIES = ("none", "safe", "keep")
 

@@ -1,0 +1,1 @@
+"""The command line program's parts; `kmeans_c.cli` puts them together."""

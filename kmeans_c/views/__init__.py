@@ -1,0 +1,1 @@
+"""What people look at: a preview, a report, plots, and what notebooks show."""
