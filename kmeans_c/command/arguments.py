@@ -298,7 +298,8 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         const=LOSS,
         default=0.0,
         metavar="DB",
-        help=f"give up so much PSNR for fewer bytes (default: 0; without a number: {LOSS})",
+        help=f"give up so much PSNR for fewer bytes (default: 0; without a number, as the last "
+        f"option or before another: {LOSS})",
     )
     add(
         "--metadata",
