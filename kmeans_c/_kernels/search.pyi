@@ -1,14 +1,18 @@
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import disjoint_base
 
+@disjoint_base
 class Search:
     N: int
     K: int
     work: int
     tried: int
     accepted: int
-    def __init__(
-        self,
+    def __new__(
+        cls,
         points: NDArray[np.int32],
         masses: NDArray[np.int64],
         fixed: NDArray[np.int32],
@@ -16,7 +20,7 @@ class Search:
         seed: int,
         n_threads: int,
         level: int,
-    ) -> None: ...
+    ) -> Self: ...
     def grow(self, K: int) -> int: ...
     def settle(self, passes: int) -> bool: ...
     def start(self) -> None: ...
