@@ -52,7 +52,7 @@ def check(histogram, centroids, ITERS, n_threads=1):
     clusters = Clusters(histogram, n_threads)
     D = clusters.points.shape[0]
     points = clusters.points[:, : len(histogram)].T.astype(np.int64)
-    expected = brute_force(points, histogram.counts, centroids.astype(np.int64), ITERS)
+    expected = brute_force(points, clusters.weights, centroids.astype(np.int64), ITERS)
     if expected is None:
         return False
     got, n_iter = clusters.iterate(centroids.astype(np.int32), ITERS)
@@ -65,7 +65,7 @@ def check(histogram, centroids, ITERS, n_threads=1):
         clusters.tree.labels(owners)
         np.testing.assert_array_equal(owners, labels)
         weights = np.zeros(len(got), np.int64)
-        np.add.at(weights, labels, histogram.counts)
+        np.add.at(weights, labels, clusters.weights)
         np.testing.assert_array_equal(sums[:, D], weights)
     return True
 
