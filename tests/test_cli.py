@@ -669,7 +669,7 @@ class TestProcesses:
         start = time.monotonic()
         process.send_signal(sent)
         _, err = process.communicate(timeout=20)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 10  # a hang, not a busy machine
         expected = {signal.SIGINT: 130, signal.SIGTERM: 143, signal.SIGKILL: -9}[sent]
         assert err == b""
         assert process.returncode in (expected, 0, -sent)  # at work, done, leaving
