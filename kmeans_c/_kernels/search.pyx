@@ -137,6 +137,7 @@ cdef class Search:
     cdef int64_t* q
     cdef Copy* copies
     cdef Trial* trials
+    cdef int chosen[TRIALS]
     cdef int32_t* near      # NEAR a cluster, itself first
     cdef int32_t* n_near
     cdef Cut* cuts          # how each cluster would best be cut in two
@@ -478,7 +479,6 @@ cdef class Search:
         cdef Copy* copy = &self.copies[0]
         cdef int n = 0, j, d
         cdef int32_t k, distance, delta
-        self.work += self.K
         for k in range(<int32_t> self.K):
             distance = 0
             for d in range(self.D):
@@ -565,7 +565,8 @@ cdef class Search:
         cdef bint moving = True
         with nogil:
             for _ in range(passes):
-                for c in range(<int32_t> self.K):
+                self.work += self.K * self.K
+                for c in prange(<int32_t> self.K, num_threads=self.n_threads, schedule="static"):
                     self.find_near(c)
                 for c in range(<int32_t> self.K):
                     self.share(copy, c, self.near + NEAR * c, self.n_near[c])
@@ -591,11 +592,10 @@ cdef class Search:
                     self.put(copy, <int32_t> i, self.copies[0].owner[i])
                 for c in range(<int32_t> self.K):
                     self.recentre(copy, c)
-            for c in range(<int32_t> self.K):
-                self.tired[c] = 1
-                self.find_near(c)
-            for c in range(<int32_t> self.K):
-                self.rate(c)
+            self.work += self.K * self.K
+            for c in prange(<int32_t> self.K, num_threads=self.n_threads, schedule="dynamic",
+                            chunksize=8):
+                self.look_around(c)
 
     cdef int choose(self) noexcept nogil:
         """Pair one cluster by chance with another, then those that are worth most cutting with
@@ -700,13 +700,11 @@ cdef class Search:
                 return False
         return True
 
-    cdef int accept(self, int n) noexcept nogil:
-        """Make the swaps that pay, best first, each apart from those before; return how many."""
+    cdef int select(self, int n) noexcept nogil:
+        """Choose the swaps that pay, best first, each apart from those before; return how many."""
         cdef uint8_t* touched = self.copies[0].todo
-        cdef Trial* trial
-        cdef int j, t, best, made = 0
+        cdef int j, best, made = 0
         cdef int32_t c
-        cdef Py_ssize_t i
         memset(touched, 0, self.K)
         while True:
             best = -1
@@ -715,34 +713,39 @@ cdef class Search:
                         best < 0 or self.trials[j].change < self.trials[best].change):
                     best = j
             if best < 0:
-                break
-            trial = &self.trials[best]
-            if self.apart(trial, touched):
+                return made
+            if self.apart(&self.trials[best], touched):
+                self.chosen[made] = best
                 made += 1
-                for t in range(self.n_threads):
-                    for i in range(trial.n):
-                        self.move(&self.copies[t], trial.point[i], trial.owner[i])
-                    self.recentre_touched(&self.copies[t])
-                    self.forget(&self.copies[t])
                 for c in range(<int32_t> self.K):
-                    touched[c] |= trial.touched[c]
-            trial.change = 0    # not to be looked at again, and no failure
-        if made:
-            for c in range(<int32_t> self.K):
-                if touched[c]:
-                    self.tired[c] = 1
-                    self.find_near(c)
-            for c in range(<int32_t> self.K):
-                if touched[c]:
-                    self.rate(c)
-        return made
+                    touched[c] |= self.trials[best].touched[c]
+            self.trials[best].change = 0    # not to be looked at again, and no failure
+
+    cdef void make(self, Copy* copy, int made) noexcept nogil:
+        """Make the chosen swaps in a copy."""
+        cdef Trial* trial
+        cdef int j
+        cdef Py_ssize_t i
+        for j in range(made):
+            trial = &self.trials[self.chosen[j]]
+            for i in range(trial.n):
+                self.move(copy, trial.point[i], trial.owner[i])
+        self.recentre_touched(copy)
+        self.forget(copy)
+
+    cdef void look_around(self, int32_t c) noexcept nogil:
+        self.tired[c] = 1
+        self.find_near(c)
+        self.rate(c)
 
     def improve(self, int64_t budget, int patience):
         """Try swaps until about `budget` distances are computed; return False if `patience` swaps a
         cluster were tried in vain."""
         cdef int64_t end = self.work + budget
-        cdef int n = 0, made, j
+        cdef int n = 0, made, j, t
+        cdef int32_t c
         cdef int64_t failures = 0
+        cdef uint8_t* touched = self.copies[0].todo
         with nogil:
             while self.work < end and failures < patience * self.K:
                 n = self.choose()
@@ -757,10 +760,20 @@ cdef class Search:
                         self.tired[self.trials[j].cut] *= WEARY
                         self.tired[self.trials[j].dissolved] *= WEARY
                 self.tried += n
-                made = self.accept(n)
+                made = self.select(n)
                 self.accepted += made
-                if made:
-                    failures = 0
+                if made == 0:
+                    continue
+                failures = 0
+                for t in prange(self.n_threads, num_threads=self.n_threads, schedule="static",
+                                chunksize=1):
+                    self.make(&self.copies[t], made)
+                for c in prange(<int32_t> self.K, num_threads=self.n_threads, schedule="dynamic",
+                                chunksize=8):
+                    if touched[c]:
+                        self.look_around(c)
+                for c in range(<int32_t> self.K):
+                    self.work += self.K if touched[c] else 0
         return n > 0 and failures < patience * self.K
 
     def error(self):
