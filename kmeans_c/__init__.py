@@ -1,5 +1,8 @@
 """k-means colour quantization for images, and a fast k-means for NumPy arrays."""
 
+import importlib
+from typing import Any
+
 from kmeans_c._version import __version__
 from kmeans_c.classic import (
     apply_k_means,
@@ -37,3 +40,12 @@ __all__ = [
     "quantize_to_size",
     "sweep",
 ]
+
+# Rooms that few programs enter, and that a program may name after `import kmeans_c` alone.
+_LAZY = ("palette_files", "palette_sets", "pillow", "tables", "views")
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return importlib.import_module(f"kmeans_c.{name}")
+    raise AttributeError(f"module 'kmeans_c' has no attribute {name!r}")

@@ -21,7 +21,11 @@ def as_colors(name: str, colors: ArrayLike, *, least: int = 1) -> Colors:
 
     A fully transparent colour is (0, 0, 0, 0), whatever it hides. The result is a copy.
     """
-    array = np.array(_numbers(name, colors))
+    try:
+        array = np.array(_numbers(name, colors))
+    except ValueError as error:  # rows of different lengths, or text that is no colour
+        reason = str(error).removeprefix("color: ")
+        raise ValueError(f"{name}: {reason}") from None
     if array.size == 0 and least == 0:
         return np.empty((0, 3), np.uint8)
     if array.size and array.dtype.kind not in "ui":
@@ -68,10 +72,7 @@ def _numbers(name: str, colors: ArrayLike) -> Any:
         raise TypeError(f"{name}: expected a list of colours, got a str")
     if not isinstance(colors, list | tuple) or not any(isinstance(c, str) for c in colors):
         return colors
-    try:
-        rows = [parse_color(c) if isinstance(c, str) else tuple(c) for c in colors]
-    except ValueError as error:
-        raise ValueError(f"{name}: {error}") from None
+    rows = [parse_color(c) if isinstance(c, str) else tuple(c) for c in colors]
     if any(len(row) == 4 for row in rows):
         rows = [(*row, 255) if len(row) == 3 else row for row in rows]
     return rows

@@ -1,6 +1,5 @@
 """Exact counts of an image's colours: whatever the source, clustering reads one of these."""
 
-import operator
 from collections.abc import Iterator
 from typing import Any, Self
 
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import tables, threads
 from kmeans_c._kernels import histogram as kernel
+from kmeans_c.checks import check_int
 
 __all__ = ["Histogram"]
 
@@ -58,9 +58,9 @@ class Histogram:
     __slots__ = ("_parts", "channels")
 
     def __init__(self, channels: int = 3) -> None:
-        if operator.index(channels) not in (1, 3, 4):
-            raise ValueError(f"channels: expected 1, 3 or 4, got {channels}")
-        self.channels = operator.index(channels)
+        self.channels = check_int("channels", channels, 1, 4)
+        if self.channels == 2:
+            raise ValueError("channels: expected 1, 3 or 4, got 2")
         self._parts: list[tuple[Keys, Counts]] = []
 
     def add(

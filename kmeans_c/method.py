@@ -65,7 +65,10 @@ def as_method(
 
 
 def _as_init(init: ArrayLike, K: int) -> NDArray[np.uint8]:
-    array = np.asarray(init)
+    try:
+        array = np.asarray(init)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"init: {error}") from None
     if array.ndim == 0:
         raise TypeError(f"init: expected a str or an array, got {type(init).__name__}")
     if array.dtype.kind == "f" and array.ndim == 2 and bool(np.isfinite(array).all()):

@@ -107,8 +107,14 @@ class Quantized:
         OSError
             If the file cannot be written; an existing one is then as it was.
         """
+        if not isinstance(path, str | os.PathLike) and not hasattr(path, "write"):
+            got = type(path).__name__
+            raise TypeError(f"path: expected a path or a binary file object, got {got}")
         data = encoding.encode(
-            self.palette, self.indices, format or encoding.format_for(path), optimize=optimize
+            self.palette,
+            self.indices,
+            encoding.format_for(path) if format is None else format,
+            optimize=optimize,
         )
         if isinstance(path, str | os.PathLike):
             files.atomic_write(path, data, overwrite=overwrite)
@@ -160,8 +166,9 @@ def quantize(
         Where distances are measured: sRGB's bytes, linear light, Oklab [5]_ or CIE Lab (D65). The
         first gives the least `mse`, Oklab what looks best.
     weights : (H, W) array_like of integers or floats, optional
-        How much each pixel matters, at least 0: a pixel of weight 2 counts as two pixels, one of
-        weight 0 next to nothing. `counts` and `mse` are of the pixels all the same.
+        How much each pixel matters, at least 0, and above it somewhere: a pixel of weight 2 counts
+        as two pixels, one of weight 0 next to nothing. `counts` and `mse` are of the pixels all the
+        same.
     keep : (n, 3) or (n, 4) array_like, optional
         Up to K colours that shall be in the palette exactly, whether pixels have them or not:
         integers 0..255, or text such as "#c8102e" or "red".

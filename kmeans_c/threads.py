@@ -28,7 +28,6 @@ class _Team(threading.local):
 
 
 _team = _Team()
-_trying = threading.Lock()
 _quotas: dict[int, int] = {}  # by process: read once, as a quota seldom changes
 
 
@@ -165,35 +164,14 @@ def _start_at_most(wanted: int) -> int:
 
     libgomp ends the process when it cannot start a thread. Each Python thread has a team of its
     own, whose threads come and go with the numbers asked for. So before a team may grow, and again
-    after a second, as many Python threads with stacks of the same size are started and let go.
+    after a second, as many threads with stacks of the same size are started and let go.
     """
     now = time.monotonic()
     if wanted > 1 and (wanted > _team.size or now > _team.checked + CHECK_SECONDS):
-        wanted = _try(wanted)
+        wanted = machine.try_threads(wanted, _stack_size())
         _team.checked = now
     _team.size = wanted
     return wanted
-
-
-def _try(wanted: int) -> int:
-    gate = threading.Event()
-    started: list[threading.Thread] = []
-    with _trying:
-        before = threading.stack_size(_stack_size())
-        try:
-            for _ in range(wanted - 1):
-                thread = threading.Thread(target=gate.wait, daemon=True)
-                thread.start()
-                started.append(thread)
-        except (RuntimeError, MemoryError):
-            return 1 + len(started)
-        else:
-            return wanted
-        finally:
-            threading.stack_size(before)
-            gate.set()
-            for thread in started:
-                thread.join()
 
 
 def _stack_size() -> int:
@@ -213,8 +191,6 @@ def _before_fork() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _trying  # noqa: PLW0603 - the parent's other threads may have held it
-    _trying = threading.Lock()
     _quotas.clear()
 
 

@@ -16,7 +16,12 @@ def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
     multiplied, by up to 65,536, so that it counts next to nothing: its colours are there still, as
     the palette has as many entries as there are colours for. Floats are scaled to 65,536.
     """
-    array = np.asarray(weights)
+    if isinstance(weights, np.ma.MaskedArray):
+        raise TypeError("weights: expected an array without a mask, got a masked array")
+    try:
+        array = np.asarray(weights)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"weights: {error}") from None
     if array.dtype.kind not in "uifb":
         raise TypeError(f"weights: expected numbers, got dtype {array.dtype}")
     if array.shape != shape:

@@ -13,6 +13,7 @@ from PIL import Image
 
 import kmeans_c
 from kmeans_c._kernels import machine
+from kmeans_c._kernels.filtering import Tree
 from kmeans_c.threads import SIMD_LEVELS, SIMD_VARIABLE
 
 PROPERTY = settings(max_examples=80, deadline=None)
@@ -328,3 +329,20 @@ def test_one_pixel():
 def test_lines(shape):
     image = np.random.default_rng(0).integers(0, 256, shape).astype(np.uint8)
     assert kmeans_c.quantize(image, 3).indices.shape == shape[:2]
+
+
+@pytest.mark.parametrize("path", [None, 3, b"x", []])
+def test_a_place_to_save_is_a_path_or_a_file(path):
+    with pytest.raises(TypeError, match=r"^path: expected a path or a binary file object, got "):
+        kmeans_c.quantize(photo(), 4).save(path, "png")
+
+
+@pytest.mark.parametrize("name", ["palette", "keep", "weights", "init"])
+def test_rows_of_different_lengths_are_named(name):
+    with pytest.raises(ValueError, match=rf"^{name}: "):
+        kmeans_c.quantize(photo(), 2, **{name: [[1, 2], [3]]})
+
+
+def test_a_tree_that_cannot_be_made_does_no_harm():
+    with pytest.raises(TypeError):
+        Tree(1, 2, 3, 4, 5)

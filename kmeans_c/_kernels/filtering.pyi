@@ -1,10 +1,11 @@
+from typing import final
+
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
 from kmeans_c._kernels.points import Points
 
-@disjoint_base
+@final
 class Tree(Points):
     full_passes: int
     def assign(

@@ -17,6 +17,7 @@ and subtracted. All of it is integer arithmetic but for the bounds, which can on
 and sums are those of a comparison of everything with everything.
 """
 
+cimport cython
 from cython.parallel cimport prange, threadid
 from libc.math cimport sqrt, sqrtf
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t
@@ -121,6 +122,7 @@ cdef inline void move_sums(int D, const int32_t* x, Py_ssize_t stride, int64_t w
     more[D] += weight
 
 
+@cython.final
 cdef class Tree(Points):
     """Weighted points and their clusters. Not safe for use by two threads at once."""
 

@@ -1,9 +1,8 @@
-from typing import Any, Self
+from typing import Any, Self, final
 
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
-@disjoint_base
+@final
 class Encoder:
     def __new__(cls, bits: int) -> Self: ...
     def add(self, indices: NDArray[Any], out: NDArray[Any]) -> int: ...

@@ -9,6 +9,7 @@ A full table is kept as long as it serves: it is cleared when a window of codes 
 noticeably fewer pixels than the best window since it was full.
 """
 
+cimport cython
 from libc.stdint cimport uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
@@ -18,6 +19,7 @@ cdef enum:
     WINDOW = 256    # codes after which a full table is judged
 
 
+@cython.final
 cdef class Encoder:
     """One image's codes; `bits` of an index, 1 to 8."""
 

@@ -8,6 +8,7 @@ cdef extern from "multiversion.h" nogil:
     int km_has_openmp() noexcept
     int km_max_threads() noexcept
     void km_release_threads() noexcept
+    int km_try_threads(int wanted, size_t stack) noexcept
 
 
 def cpu_level():
@@ -28,3 +29,12 @@ def max_threads():
 def release_threads():
     """End OpenMP's idle threads; the next parallel region starts new ones."""
     km_release_threads()
+
+
+def try_threads(int wanted, size_t stack):
+    """Start threads with so many bytes of stack (0: the system's default) and let them go; return
+    how many there can be at once, this one included."""
+    cdef int found
+    with nogil:
+        found = km_try_threads(wanted, stack)
+    return found

@@ -95,7 +95,44 @@ static inline void km_release_threads(void) { omp_pause_resource_all(omp_pause_h
 #else
 static inline void km_release_threads(void) { }
 #endif
+#if defined(__unix__) || defined(__APPLE__)
+#include <pthread.h>
+#include <stdlib.h>
+static void *km_wait_at(void *gate)
+{
+    pthread_mutex_lock((pthread_mutex_t *) gate);
+    pthread_mutex_unlock((pthread_mutex_t *) gate);
+    return NULL;
+}
+/* How many of the wanted threads, this one among them, can be there at once. libgomp ends the process where it
+   cannot start one. Nothing of Python runs in these: at the limit of memory it could not. */
+static inline int km_try_threads(int wanted, size_t stack)
+{
+    pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+    pthread_attr_t attributes;
+    pthread_t *threads = (pthread_t *) malloc(sizeof(pthread_t) * (size_t) wanted);
+    int n = 0, i;
+    if (threads == NULL || pthread_attr_init(&attributes)) {
+        free(threads);
+        return 1;
+    }
+    if (stack)
+        pthread_attr_setstacksize(&attributes, stack);
+    pthread_mutex_lock(&gate);
+    while (n < wanted - 1 && !pthread_create(&threads[n], &attributes, km_wait_at, &gate))
+        n++;
+    pthread_mutex_unlock(&gate);
+    for (i = 0; i < n; i++)
+        pthread_join(threads[i], NULL);
+    pthread_attr_destroy(&attributes);
+    free(threads);
+    return 1 + n;
+}
 #else
+static inline int km_try_threads(int wanted, size_t stack) { (void) stack; return wanted; }
+#endif
+#else
+static inline int km_try_threads(int wanted, size_t stack) { (void) wanted; (void) stack; return 1; }
 static inline int km_has_openmp(void) { return 0; }
 static inline int km_max_threads(void) { return 1; }
 static inline void km_release_threads(void) { }

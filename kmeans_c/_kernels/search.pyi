@@ -1,10 +1,9 @@
-from typing import Self
+from typing import Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from typing_extensions import disjoint_base
 
-@disjoint_base
+@final
 class Search:
     N: int
     K: int

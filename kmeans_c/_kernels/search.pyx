@@ -14,6 +14,7 @@ Nothing depends on the order in which members of a cluster are met: what is adde
 and clusters are visited by number. So the result is the same for every number of threads.
 """
 
+cimport cython
 from cython.parallel cimport prange, threadid
 from libc.math cimport fabs
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint16_t, uint64_t
@@ -111,6 +112,7 @@ cdef inline double error_around(const int32_t* centre, const Sums* sums, int D) 
     return <double> total
 
 
+@cython.final
 cdef class Search:
     """Weighted points and their partition.
 
