@@ -14,27 +14,13 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from metrics import LIGHT, TO_LAB, TO_LMS
 from numpy.typing import NDArray
 from PIL import Image
 from timing import picture
 
 from kmeans_c import quantize
 from kmeans_c.dithering import DITHERS, dither
-
-TO_CONES = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
 
 
 def blurred(planes: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
@@ -53,9 +39,7 @@ def blurred(planes: NDArray[np.float64], sigma: float) -> NDArray[np.float64]:
 
 def seen(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
     """Oklab (Ottosson 2020) of what is left after blurring in linear light."""
-    value = rgb / 255
-    linear = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return np.cbrt(blurred(linear, 1.5) @ TO_CONES.T) @ TO_LAB.T
+    return np.cbrt(blurred(LIGHT[rgb], 1.5) @ TO_LMS.T) @ TO_LAB.T
 
 
 def ssim(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> float:

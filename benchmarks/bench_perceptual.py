@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from metrics import mse, oklab
 from numpy.typing import NDArray
 from PIL import Image
 from timing import in_turn, median_ratio
@@ -24,34 +25,11 @@ from kmeans_c.spaces import SPACES
 
 ROUNDS = 3
 
-TO_LMS = np.array(
-    [
-        [0.4122214708, 0.5363325363, 0.0514459929],
-        [0.2119034982, 0.6806995451, 0.1073969566],
-        [0.0883024619, 0.2817188376, 0.6299787005],
-    ]
-)
-TO_LAB = np.array(
-    [
-        [0.2104542553, 0.7936177850, -0.0040720468],
-        [1.9779984951, -2.4285922050, 0.4505937099],
-        [0.0259040371, 0.7827717662, -0.8086757660],
-    ]
-)
-
-
-def oklab(colors: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Ottosson's Oklab of sRGB colours (..., 3)."""
-    value = colors / 255
-    light = np.where(value <= 0.04045, value / 12.92, ((value + 0.055) / 1.055) ** 2.4)
-    return np.asarray(np.cbrt(light @ TO_LMS.T) @ TO_LAB.T)
-
 
 def errors(image: NDArray[np.uint8], found: kmeans_c.Quantized) -> tuple[float, float]:
     """The mean Oklab distance times 100, and the MSE."""
     apart = oklab(image) - oklab(found.palette)[found.indices]
-    squared = (image.astype(float) - found.to_array()) ** 2
-    return 100 * float(np.sqrt((apart**2).sum(axis=2)).mean()), float(squared.sum(axis=2).mean())
+    return 100 * float(np.sqrt((apart**2).sum(axis=2)).mean()), mse(image, found.to_array())
 
 
 def images(paths: list[Path]) -> list[NDArray[np.uint8]]:
