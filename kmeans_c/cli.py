@@ -71,6 +71,7 @@ def _run(arguments: list[str]) -> int:
     options = words.parser().parse_args(arguments)
     plan = planned(options)
     _check_side_files(options, plan)
+    _check_words(options, plan)
     work = _work(options)
     stream = sys.stderr if [job for job in plan.jobs if job.target == STANDARD] else sys.stdout
     wants_bar = not (options.quiet or options.json)
@@ -156,6 +157,17 @@ def _check_side_files(options: argparse.Namespace, plan: Plan) -> None:
                 f"--save-palette: expected a name that ends in {' '.join(ENDINGS)}, "
                 f"got {shown(options.save_palette)}"
             )
+
+
+def _check_words(options: argparse.Namespace, plan: Plan) -> None:
+    """Refuse words that contradict each other."""
+    target = options.colors == "auto", options.quality is not None, options.target_size is not None
+    if sum(target) > 1:
+        raise RefusedError("-k auto, -Q, --target-size: expected one of them")
+    if options.palette is not None and (any(target) or options.colors or options.keep):
+        raise RefusedError("--palette: has its own colours; expected no -k, -Q, --keep and so on")
+    if options.in_place and options.suffix is not None:
+        raise RefusedError("--in-place: keeps the names; expected no --suffix")
     if options.lossy and options.dither[0] != "none":
         raise RefusedError("--lossy: would remove the pattern of --dither; expected one of the two")
     if options.shared_palette and options.icc == "keep":

@@ -31,7 +31,7 @@ from kmeans_c.encoding import (
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.images import ANIMATED, ICC, MAX_PIXELS, Picture, count_colors, read_image
 from kmeans_c.images.frames import MAX_TOTAL_PIXELS
-from kmeans_c.images.metadata import POLICIES, WITH_PROFILE
+from kmeans_c.images.metadata import POLICIES, WITH_PROFILE, kept
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
 from kmeans_c.quantize import Quantized, quantize
@@ -260,7 +260,7 @@ def compress(
         Whether a file may be written that takes more bytes than the input. Otherwise the input's
         own bytes are written in its place, with all their metadata, if they are of the format asked
         for, or `format` is "auto"; and nothing is if they are not, as no file would be what its
-        name says.
+        name says, or if they hold metadata and `metadata` is "none".
     overwrite : bool
         Whether an existing file may be replaced. It may be the input itself, unless frames would be
         lost.
@@ -343,8 +343,10 @@ def compress(
 
     written = True
     if len(data) > picture.n_bytes and not allow_larger:
-        written = writing.takes(picture)
-        data, verify, done = b"", None, _kept(done, picture)
+        tells = kept(picture.metadata, writing.metadata) != picture.metadata
+        # Who wants no metadata in a file gets no file that has some.
+        written = writing.takes(picture) and (in_place or writing.metadata != "none" or not tells)
+        data, verify, done = b"", None, _kept(done, picture, tells=tells)
         if written:
             data = _original(source, picture)
     if isinstance(target, ByFormat):
@@ -498,10 +500,11 @@ class _Writing:
         )
 
 
-def _kept(done: Compressed, picture: Picture) -> Compressed:
+def _kept(done: Compressed, picture: Picture, *, tells: bool) -> Compressed:
     """What is to be said where the input stays what it is."""
     return dataclasses.replace(
         done,
+        notes=(*done.notes, "with all its metadata") if tells else done.notes,
         format=picture.format,
         frames_written=picture.frames,
         colors_after=done.colors_before,

@@ -694,3 +694,33 @@ def test_signal_handlers_are_put_back(run, number):
     before = signal.getsignal(number)
     run("photo.png")
     assert signal.getsignal(number) == before
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--suffix=--"],
+        ["-k--"],
+        ["--palette", "pico-8", "--keep", "red"],
+        ["--palette", "pico-8", "-k", "4"],
+        ["-k", "auto", "-Q", "5"],
+        ["-k", "auto", "--target-size", "3K"],
+        ["--in-place", "--suffix", "x"],
+    ],
+)
+def test_contradictions_touch_nothing(run, folder, words):
+    before = names(folder)
+    code, out, err = run("photo.png", *words)
+    assert (code, out, len(err)) == (2, [], 1)
+    assert names(folder) == before
+
+
+def test_who_wants_no_metadata_gets_none(run, folder):
+    with Image.open(folder / "image.jpg") as image:
+        image.save(folder / "told.jpg", quality=30, comment=b"where I live")
+    code, _, _ = run("told.jpg", "--strip")
+    assert code == 0
+    assert "told_compressed.jpg" not in names(folder)
+    code, out, _ = run("told.jpg")
+    assert b"where I live" in (folder / "told_compressed.jpg").read_bytes()
+    assert "with all its metadata" in out[0]

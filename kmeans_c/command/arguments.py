@@ -56,6 +56,12 @@ class Parser(argparse.ArgumentParser):
         """End the program: the command is wrong."""
         raise RefusedError(f"{message} (--help says more)")
 
+    def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
+        # argparse drops a value of "--", and then hands on what it gives for no value at all.
+        if action.option_strings and "--" in arg_strings:
+            self.error(f"argument {'/'.join(action.option_strings)}: expected no --")
+        return super()._get_values(action, arg_strings)
+
 
 def parser() -> argparse.ArgumentParser:
     """Make the parser of the command without a subcommand."""
@@ -400,7 +406,10 @@ class _Completion(argparse.Action):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "output_dir":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        write_line(sys.stdout, shtab.complete(parser, values))
+        try:
+            write_line(sys.stdout, shtab.complete(parser, values))
+        except OSError as error:
+            raise RefusedError(f"standard output: {error.strerror}") from None
         parser.exit()
 
 
