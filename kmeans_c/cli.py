@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import errno
+import io
 import json
 import os
 import signal
@@ -26,7 +27,7 @@ from kmeans_c.command.lines import (
 )
 from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, place, planned
 from kmeans_c.compress import Compressed
-from kmeans_c.files import check_target
+from kmeans_c.files import atomic_write, check_target
 from kmeans_c.palette import Palette
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
@@ -68,6 +69,8 @@ def _run(arguments: list[str]) -> int:
     _open_standard_streams()
     if arguments[:1] == ["report"]:
         return _report(words.report_parser().parse_args(arguments[1:]))
+    if arguments[:1] == ["sweep"]:
+        return _sweep(words.sweep_parser().parse_args(arguments[1:]))
     options = words.parser().parse_args(arguments)
     plan = planned(options)
     _check_side_files(options, plan)
@@ -228,6 +231,35 @@ def _report(options: argparse.Namespace) -> int:
             seed=options.seed,
             space=options.space,
         )
+    except Exception as error:
+        _complain(f"{shown(options.input)}: {reason(options.input, error)}")
+        if options.debug:
+            _write_error("".join(traceback.format_exception(error)).rstrip())
+        return SOME_FAILED
+    return DONE
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    from kmeans_c.sweep import sweep  # noqa: PLC0415 - few runs need it
+
+    try:
+        if options.plot is not None:
+            check_target(options.plot, overwrite=options.force)
+        sizes = "png" if options.encode else "estimate"
+        rows = sweep(options.input, options.colors, space=options.space, sizes=sizes)
+        if not options.json:
+            write_line(sys.stdout, "   K       MSE   PSNR      dE     bytes")
+        for row in rows:
+            line = f"{row.K:4} {row.mse:9.2f} {row.psnr:6.2f} {row.delta_e:7.3f} {row.bytes:9}"
+            write_line(sys.stdout, json.dumps(row.to_dict()) if options.json else line)
+        if options.plot is not None:
+            from kmeans_c.views.plot import plot_sweep  # noqa: PLC0415 - an extra
+
+            picture = io.BytesIO()
+            plot_sweep(rows).savefig(picture, format="png")
+            atomic_write(options.plot, picture.getvalue(), overwrite=options.force)
+    except BrokenPipeError:  # the reader has seen enough
+        redirect_to_null(sys.stdout)
     except Exception as error:
         _complain(f"{shown(options.input)}: {reason(options.input, error)}")
         if options.debug:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from kmeans_c import Palette, cli
+from kmeans_c import Palette, cli, sweep
 from kmeans_c.command import batch, workers
 from kmeans_c.command.plan import Job
 from kmeans_c.images import read_image
@@ -424,6 +424,36 @@ class TestReport:
         assert cli.main(["report", "in/a.png", "-k", "0"]) == 2
         errors = capfd.readouterr().err.splitlines()
         assert [line.split(": ")[1] for line in errors[:2]] == ["in/a.png", "in/nothing.png"]
+
+
+class TestSweep:
+    @pytest.mark.usefixtures("tree")
+    def test_table(self, capfd):
+        assert cli.main(["sweep", "in/a.png", "-k", "2,4"]) == 0
+        head, *rows = capfd.readouterr().out.splitlines()
+        assert head.split() == ["K", "MSE", "PSNR", "dE", "bytes"]
+        assert [int(row.split()[0]) for row in rows] == [2, 4]
+
+    @pytest.mark.usefixtures("tree")
+    def test_json_is_what_sweep_gives(self, capfd):
+        assert cli.main(["sweep", "in/a.png", "-k", "3", "--json", "--encode"]) == 0
+        (line,) = capfd.readouterr().out.splitlines()
+        (row,) = sweep("in/a.png", [3], sizes="png")
+        assert json.loads(line) == row.to_dict()
+
+    @pytest.mark.usefixtures("tree")
+    def test_wrong_words(self, capfd):
+        assert cli.main(["sweep", "in/nothing.png"]) == 1
+        assert cli.main(["sweep", "in/a.png", "-k", "0"]) == 2
+        assert len(capfd.readouterr().err.splitlines()) == 2
+
+    @pytest.mark.usefixtures("tree")
+    def test_plot(self):
+        pytest.importorskip("matplotlib", reason="the extra plot")
+        assert cli.main(["sweep", "in/a.png", "-k", "2,4,8", "--plot", "plot.png"]) == 0
+        with Image.open("plot.png") as image:
+            assert image.format == "PNG"
+        assert cli.main(["sweep", "in/a.png", "-k", "2", "--plot", "plot.png"]) == 1
 
 
 class TestCompletion:

@@ -36,7 +36,8 @@ A JPEG can't hold a palette: its colours multiply again, and the file is often l
 than the input. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
 Where the output would be larger than the input, the input is kept as it is.
 
-kmeans-c report IMAGE writes a web page that compares several K (report --help).
+kmeans-c report IMAGE writes a web page that compares several K (report --help),
+kmeans-c sweep IMAGE prints what each K costs in error and bytes (sweep --help).
 
 Exit codes: 0 every file is done; 1 some file failed, the others are done; 2 the command
 is wrong, nothing was touched; 130 and 143 ended by Ctrl-C or SIGTERM."""
@@ -107,6 +108,32 @@ def report_parser() -> argparse.ArgumentParser:
     _add_method(add)
     add("-f", "--force", action="store_true", help="replace an existing file")
     _add_limit(add)
+    add("--debug", action="store_true", help="show tracebacks")
+    return made
+
+
+def sweep_parser() -> argparse.ArgumentParser:
+    """Make the parser of ``kmeans-c sweep``."""
+    made = Parser(
+        prog="kmeans-c sweep",
+        description="Print what each number of colours costs: mean squared error, PSNR in dB, mean "
+        "distance in Oklab (x 100), and the bytes of a PNG, estimated.",
+        allow_abbrev=False,
+    )
+    add = made.add_argument
+    add("input", metavar="IMAGE")
+    add(
+        "-k",
+        "--colors",
+        type=_several,
+        metavar="K,K...",
+        help="numbers of colours (default: 2 to 256)",
+    )
+    add("--encode", action="store_true", help="really encode each PNG: exact bytes, slowly")
+    add("--plot", metavar="PNG", help="draw it, too (kmeans-c[plot])")
+    add("--space", choices=SPACES, default="srgb", help="where distances are measured")
+    add("-f", "--force", action="store_true", help="replace an existing file")
+    add("--json", action="store_true", help="print one JSON object for each K, with its palette")
     add("--debug", action="store_true", help="show tracebacks")
     return made
 

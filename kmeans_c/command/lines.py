@@ -72,7 +72,8 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         )
     elif done.larger and done.palette_size > 2:
         line += ", fewer colours (-k) make it smaller"
-    line += "".join(f"; {note}" for note in done.notes)
+    if done.kept_original:
+        line += "".join(f"; {note}" for note in done.notes)
     return line + ("; dry run, nothing is written" if tried else "")
 
 
