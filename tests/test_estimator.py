@@ -723,12 +723,12 @@ def test_memory_does_not_grow_with_samples_times_clusters(rng, init):
     assert peak < 8 * len(X) * (K // 10)
 
 
-def test_neither_scikit_learn_nor_pandas_is_loaded():
+def test_neither_scikit_learn_nor_pandas_is_loaded(tmp_path):
     script = (
         "import sys, kmeans_c; kmeans_c.KMeans(1).fit([[1.0]]).transform([[2.0]]);"
         "print({'sklearn', 'pandas', 'scipy', 'polars'} & set(sys.modules))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+        [sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=True
     )
     assert done.stdout == "set()\n"

@@ -855,8 +855,8 @@ def test_hexadecimal_digits_and_back(color):
         assert parse_color("rgb({}, {}, {})".format(*color)) == tuple(color)
 
 
-def test_nothing_of_this_is_imported_with_the_package():
+def test_nothing_of_this_is_imported_with_the_package(tmp_path):
     import subprocess
 
     code = "import sys, kmeans_c; assert not any('palette_files' in name for name in sys.modules)"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True)

@@ -101,7 +101,7 @@ def test_figures_are_drawn_without_pyplot(matplotlib, result, tmp_path):
         "kmeans_c.views.plot.plot(kmeans_c.Palette([[0, 0, 0]]))\n"
         "assert 'matplotlib.pyplot' not in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 def test_arguments_of_the_wrong_kind(result):

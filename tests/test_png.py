@@ -290,4 +290,4 @@ if child == 0:
     os._exit(len(png.encode_png(palette, indices, 3)) < 1000)
 assert os.waitpid(child, 0)[1] == 0
 """
-        subprocess.run([sys.executable, "-c", program], check=True, timeout=120)
+        subprocess.run([sys.executable, "-P", "-c", program], check=True, timeout=120)

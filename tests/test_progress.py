@@ -33,7 +33,7 @@ def on_a_terminal(folder, *options, stdout=None):
         "if __name__ == '__main__': sys.exit(main(['-t1', *sys.argv[1:]]))"
     )
     process = subprocess.Popen(
-        [sys.executable, "-c", code, "-rf", str(folder), *options],
+        [sys.executable, "-P", "-c", code, "-rf", str(folder), *options],
         stdout=theirs if stdout is None else stdout,
         stderr=theirs,
         env={**os.environ, "TERM": "xterm", "COLUMNS": "200"},

@@ -268,13 +268,18 @@ def test_import_starts_no_thread_and_pulls_in_nothing_heavy():
 
 
 @pytest.mark.parametrize("given", [None, "5"])
-def test_what_the_environment_says_of_spinning_stands(given):
+def test_what_the_environment_says_of_spinning_stands(given, tmp_path):
     """The variable is there only while OpenMP's runtime is loaded."""
     environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
     if given:
         environment["GOMP_SPINCOUNT"] = given
     code = "import os, kmeans_c; print(os.environ.get('GOMP_SPINCOUNT'))"
     done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+        [sys.executable, "-P", "-c", code],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == str(given)
