@@ -11,6 +11,7 @@ import importlib
 import inspect
 import sys
 import warnings
+from abc import abstractmethod
 from typing import Any, Self
 
 import numpy as np
@@ -121,8 +122,9 @@ class Estimator:
         )
 
     @property
+    @abstractmethod
     def _n_features_out(self) -> int:
-        raise NotImplementedError
+        """How many columns `transform` gives."""
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):

@@ -1,28 +1,24 @@
 """The words of the command line, and what may follow them."""
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
 
 from kmeans_c._version import __version__
-from kmeans_c.checks import check_float, check_int
-from kmeans_c.color_text import parse_color
+from kmeans_c.command import values
 from kmeans_c.command.lines import write_line
 from kmeans_c.command.plan import RefusedError
 from kmeans_c.dithering import DITHERS
-from kmeans_c.encoding import FORMATS, MAX_COLORS, check_format
+from kmeans_c.encoding import FORMATS, MAX_COLORS
 from kmeans_c.images import ICC, MAX_PIXELS
 from kmeans_c.images.frames import MAX_TOTAL_PIXELS
 from kmeans_c.images.metadata import POLICIES
 from kmeans_c.method import INITS
-from kmeans_c.palette import Palette
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
-from kmeans_c.rate import LOSS, MOST_LOSS
+from kmeans_c.rate import LOSS
 from kmeans_c.search import EFFORTS
 from kmeans_c.spaces import SPACES
-from kmeans_c.target_text import parse_quality, parse_size
 
 _DESCRIPTION = """\
 Reduce images to a few colours with k-means and write them as smaller files.
@@ -43,11 +39,6 @@ Exit codes: 0 every file is done; 1 some file failed, the others are done; 2 the
 is wrong, nothing was touched; 130 and 143 ended by Ctrl-C or SIGTERM."""
 
 _SHELLS = ("bash", "zsh", "tcsh")
-
-_DITHERS = {"fs": "floyd-steinberg", "nofs": "none"} | {name: name for name in DITHERS}
-
-# pngquant's speeds 1 to 11, of which 4 is the default.
-_SPEEDS = dict(enumerate(3 * ["best"] + 4 * ["balanced"] + 4 * ["fast"], start=1))
 
 
 class Parser(argparse.ArgumentParser):
@@ -100,7 +91,7 @@ def report_parser() -> argparse.ArgumentParser:
     add(
         "-k",
         "--colors",
-        type=_several,
+        type=values.several,
         metavar="K,K...",
         help="numbers of colours (default: 4,16,64,256)",
     )
@@ -125,7 +116,7 @@ def sweep_parser() -> argparse.ArgumentParser:
     add(
         "-k",
         "--colors",
-        type=_several,
+        type=values.several,
         metavar="K,K...",
         help="numbers of colours (default: 2 to 256)",
     )
@@ -182,31 +173,12 @@ def _add_files(group: "argparse._ArgumentGroup") -> None:
     )
 
 
-def _colors(text: str) -> int | str:
-    return text if text == "auto" else _integer("K", 1, MAX_COLORS)(text)
-
-
-def _quality(text: str) -> tuple[int, int]:
-    try:
-        return parse_quality(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).removeprefix("quality: ")) from None
-
-
-def _size(text: str) -> str:
-    try:
-        parse_size(text, 1 << 30)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error).split(": ", 1)[-1]) from None
-    return text
-
-
 def _add_colors(group: "argparse._ArgumentGroup") -> None:
     add = group.add_argument
     add(
         "-k",
         "--colors",
-        type=_colors,
+        type=values.colors,
         metavar="K",
         help=f"how many colours, 1..{MAX_COLORS}, or auto: the fewest that look like the image "
         "(default: 16)",
@@ -215,13 +187,13 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
     target.add_argument(
         "-Q",
         "--quality",
-        type=_quality,
+        type=values.quality,
         metavar="MIN-MAX",
         help="as few colours as have this quality, 0..100: 65-80 fails below 65",
     )
     target.add_argument(
         "--target-size",
-        type=_size,
+        type=values.size,
         metavar="SIZE",
         help="the least error that fits into so many bytes: 50K, 1.5Mi, 40%%",
     )
@@ -236,7 +208,7 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
     effort.add_argument(
         "-s",
         "--speed",
-        type=_speed,
+        type=values.speed,
         dest="effort",
         metavar="N",
         help="the same in pngquant's numbers: 1..3 best, 4..7 balanced, 8..11 fast",
@@ -244,7 +216,7 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
     dithering = group.add_mutually_exclusive_group()
     dithering.add_argument(
         "--dither",
-        type=_dither,
+        type=values.dither,
         default=("none", 1.0),
         metavar="METHOD[:STRENGTH]",
         help=f"{', '.join(DITHERS)} (fs, nofs), and 0..1 (default: none)",
@@ -255,7 +227,7 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
     given = group.add_mutually_exclusive_group()
     given.add_argument(
         "--palette",
-        type=_palette,
+        type=values.palette,
         metavar="FILE|NAME|COLORS",
         help="use these colours: of a palette file, of a picture, of a set like pico-8, or a list "
         "like '#fff,#c8102e'",
@@ -267,7 +239,7 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
     )
     add(
         "--keep",
-        type=_color,
+        type=values.color,
         action="append",
         metavar="COLOR",
         help="a colour that shall be in the palette exactly; may be repeated",
@@ -285,7 +257,7 @@ def _add_method(add: Callable[..., Any]) -> None:
     add(
         "-i",
         "--iterations",
-        type=_integer("ITERS", 0),
+        type=values.integer("ITERS", 0),
         default=10,
         metavar="ITERS",
         help="rounds of Lloyd's algorithm (default: 10)",
@@ -293,7 +265,7 @@ def _add_method(add: Callable[..., Any]) -> None:
     add("--init", choices=INITS, default="search", help="where the colours start (default: search)")
     add(
         "--seed",
-        type=_integer("seed", 0),
+        type=values.integer("seed", 0),
         default=0,
         metavar="N",
         help="another start of the draw; the same N gives the same colours (default: 0)",
@@ -311,7 +283,7 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     add(
         "-F",
         "--format",
-        type=_format,
+        type=values.format_of,
         metavar="FORMAT",
         help=f"{', '.join(dict.fromkeys(FORMATS.values()))}, or auto: the smallest that holds the "
         "palette (default: by the ending of the name)",
@@ -319,14 +291,14 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
     add(
         "-O",
         "--optimize",
-        type=_integer("optimize", 0, MOST_OPTIMIZE),
+        type=values.integer("optimize", 0, MOST_OPTIMIZE),
         default=OPTIMIZE,
         metavar="LEVEL",
         help=f"how hard the encoder tries, 0..{MOST_OPTIMIZE} (default: {OPTIMIZE})",
     )
     add(
         "--lossy",
-        type=_loss,
+        type=values.loss,
         nargs="?",
         const=LOSS,
         default=0.0,
@@ -362,7 +334,7 @@ def _add_run(made: argparse.ArgumentParser) -> None:
     add(
         "-j",
         "--jobs",
-        type=_integer("jobs", 1, 1024),
+        type=values.integer("jobs", 1, 1024),
         default=1,
         metavar="N",
         help="files at a time, each in a process (default: 1)",
@@ -370,7 +342,7 @@ def _add_run(made: argparse.ArgumentParser) -> None:
     add(
         "-t",
         "--threads",
-        type=_integer("threads", 1),
+        type=values.integer("threads", 1),
         metavar="N",
         help="processors for a file (default: those the process may use, with -j 1); never changes "
         "the result",
@@ -389,7 +361,7 @@ def _add_run(made: argparse.ArgumentParser) -> None:
     _add_limit(add)
     add(
         "--max-total-pixels",
-        type=_integer("max-total-pixels", 1),
+        type=values.integer("max-total-pixels", 1),
         default=MAX_TOTAL_PIXELS,
         metavar="N",
         help=f"the same for all frames together (default: {MAX_TOTAL_PIXELS})",
@@ -407,7 +379,7 @@ def _add_run(made: argparse.ArgumentParser) -> None:
 def _add_limit(add: Callable[..., Any]) -> None:
     add(
         "--max-pixels",
-        type=_integer("max-pixels", 1),
+        type=values.integer("max-pixels", 1),
         default=MAX_PIXELS,
         metavar="N",
         help=f"refuse larger images (default: {MAX_PIXELS})",
@@ -438,73 +410,3 @@ class _Completion(argparse.Action):
         except OSError as error:
             raise RefusedError(f"standard output: {error.strerror}") from None
         parser.exit()
-
-
-def _checked(argument: str, check: Callable[[str], Any]) -> Callable[[str], Any]:
-    """Make what argparse calls a type: argparse puts the argument's name in front of an error."""
-
-    def parse(text: str) -> Any:
-        try:
-            return check(text)
-        except (OSError, ValueError) as error:
-            # A ValueError would become argparse's own words, which do not say what is wrong.
-            reason = str(error).removeprefix(f"{argument}: ")
-            raise argparse.ArgumentTypeError(reason) from None
-
-    return parse
-
-
-def _integer(name: str, low: int, high: int | None = None) -> Callable[[str], int]:
-    def check(text: str) -> int:
-        try:
-            number = int(text)
-        except ValueError:
-            raise ValueError(f"expected an integer, got {text!r}") from None
-        return check_int(name, number, low, high)
-
-    return _checked(name, check)
-
-
-def _number(name: str, text: str, high: float) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        raise ValueError(f"expected a number, got {text!r}") from None
-    return check_float(name, number, 0, high)
-
-
-_loss = _checked("lossy", lambda text: _number("lossy", text, MOST_LOSS))
-_format = _checked("format", lambda text: text if text == "auto" else check_format(text))
-_color = _checked("color", parse_color)
-
-
-def _speed(text: str) -> str:
-    return _SPEEDS[_integer("speed", 1, len(_SPEEDS))(text)]
-
-
-def _several(text: str) -> list[int]:
-    return [_integer("K", 1, MAX_COLORS)(part) for part in text.split(",")]
-
-
-def _dither(text: str) -> tuple[str, float]:
-    method, colon, strength = text.partition(":")
-    if method not in _DITHERS:
-        known = ", ".join(_DITHERS)
-        raise argparse.ArgumentTypeError(f"expected one of {known}, got {method!r}")
-    parse = _checked("strength", lambda text: _number("strength", text, 1))
-    return _DITHERS[method], parse(strength) if colon else 1.0
-
-
-def _read_palette(text: str) -> Palette:
-    if os.path.exists(text):  # noqa: PTH110
-        palette = Palette.read(text)
-    elif text.startswith("#") or "," in text:
-        palette = Palette([parse_color(part) for part in text.split(",")])
-    else:
-        palette = Palette.named(text)
-    if len(palette) > MAX_COLORS:
-        raise ValueError(f"palette: expected at most {MAX_COLORS} colours, got {len(palette)}")
-    return palette
-
-
-_palette = _checked("palette", _read_palette)
