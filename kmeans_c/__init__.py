@@ -10,12 +10,13 @@ from kmeans_c.classic import (
     get_centroid_values,
     initialize_centroids,
 )
-from kmeans_c.compress import Compressed, compress
+from kmeans_c.compress import compress
 from kmeans_c.estimator import KMeans
 from kmeans_c.histogram import Histogram
 from kmeans_c.palette import Palette
 from kmeans_c.perceptual import delta_e
 from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.result import Compressed
 from kmeans_c.sweep import SweepRow, sweep
 from kmeans_c.targets import TargetNotMet, quantize_auto, quantize_quality, quantize_to_size
 

@@ -26,9 +26,9 @@ from kmeans_c.command.lines import (
     write_line,
 )
 from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, place, planned
-from kmeans_c.compress import Compressed
 from kmeans_c.files import atomic_write, check_target
 from kmeans_c.palette import Palette
+from kmeans_c.result import Compressed
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
 KEPT = 98  # pngquant's code for a result that would be larger, under --strict

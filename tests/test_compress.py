@@ -16,10 +16,10 @@ from PIL import Image, ImageCms
 
 from kmeans_c import TargetNotMet, quantize, quantize_auto
 from kmeans_c import compress as compress_with_threads
-from kmeans_c.compress import ByFormat, default_output, same_file
 from kmeans_c.images import exif, read_image
 from kmeans_c.images.frames import read_frames
 from kmeans_c.images.metadata import Metadata
+from kmeans_c.naming import ByFormat, default_output, same_file
 
 # Images of 40 by 60 pixels take ten times as long where two threads meet on a busy machine.
 compress = partial(compress_with_threads, n_threads=1)
@@ -554,7 +554,7 @@ class TestSafety:
     def test_encoder_that_errs_is_found_out(self, photo, tmp_path, monkeypatch):
         import sys
 
-        module = sys.modules["kmeans_c.compress"]  # its name in the package is the function
+        module = sys.modules["kmeans_c.still"]
         wrong = hostile.file_of(hostile.photo(), "png")
         monkeypatch.setattr(module, "encode", lambda *_, **__: wrong)
         (tmp_path / "a.png").write_bytes(b"precious")

@@ -22,11 +22,13 @@ import PIL.Image
 from kmeans_c.command import workers
 from kmeans_c.command.lines import Failure, reason, redirect_to_null
 from kmeans_c.command.plan import STANDARD, Job
-from kmeans_c.compress import ByFormat, Compressed, NamedBytes, compress
+from kmeans_c.compress import compress
 from kmeans_c.encoding import format_for
 from kmeans_c.files import check_target, safe_open
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import read_image
+from kmeans_c.naming import ByFormat, NamedBytes
+from kmeans_c.result import Compressed
 from kmeans_c.targets import TargetNotMet
 
 if TYPE_CHECKING:

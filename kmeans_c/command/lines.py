@@ -4,7 +4,7 @@ import contextlib
 import os
 from typing import NamedTuple, TextIO
 
-from kmeans_c.compress import Compressed
+from kmeans_c.result import Compressed
 
 
 class Failure(NamedTuple):

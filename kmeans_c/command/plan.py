@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from kmeans_c.command.lines import shown
-from kmeans_c.compress import SUFFIX, ByFormat, default_output, same_file
 from kmeans_c.encoding import FORMATS, format_for
+from kmeans_c.naming import SUFFIX, ByFormat, default_output, same_file
 
 # The standard input or output, where a file's name could be.
 STANDARD = "-"

@@ -1,0 +1,105 @@
+"""The outcome of `compress`, as attributes and as JSON."""
+
+import dataclasses
+import json
+import math
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Compressed:
+    """What `compress` did.
+
+    Attributes
+    ----------
+    input, output : str or None
+        The files' names; None for a file object without one, and where nothing was written.
+    format : str
+        Of the file that was written.
+    width, height : int
+        Of the image, the right way up.
+    frames : int
+        Frames or pages in the input (1000: that many or more).
+    frames_written : int
+        How many of them are in the output: all, or the first.
+    palette_size : int
+        Colours the image was reduced to.
+    palette : tuple of str
+        These colours, as "#rrggbb" or "#rrggbbaa". Empty where each frame has its own.
+    colors_before, colors_after : int
+        Distinct colours that the input and the output show. After a JPEG was written they are more
+        than `palette_size`, because a JPEG can't hold a palette.
+    bytes_before, bytes_after : int
+        Sizes of the files.
+    kept_original : bool
+        Whether the file of K colours would have been larger, so that the output is the input
+        itself, byte for byte, or nothing was written.
+    bytes_encoded : int
+        What the image of K colours takes in the format asked for: `bytes_after`, unless the
+        original was kept.
+    bytes_as_png : int or None
+        Where a JPEG was written, about what the same image takes as a PNG with a palette.
+    mse : float
+        Mean over the pixels of the squared distance between input and output, summed over the
+        channels: of what the output file shows, so that a JPEG's own loss is part of it.
+    psnr : float
+        The same as a peak signal-to-noise ratio in dB; infinite if nothing was lost.
+    n_iter : int
+        Rounds of Lloyd's algorithm.
+    notes : tuple of str
+        What the file says of its colours and could not be followed.
+    seconds : float
+        Time taken by all of it.
+    """
+
+    input: str | None
+    output: str | None
+    format: str
+    width: int
+    height: int
+    frames: int
+    frames_written: int
+    palette_size: int
+    palette: tuple[str, ...]
+    colors_before: int
+    colors_after: int
+    bytes_before: int
+    bytes_after: int
+    kept_original: bool
+    bytes_encoded: int
+    bytes_as_png: int | None
+    mse: float
+    psnr: float
+    n_iter: int
+    notes: tuple[str, ...]
+    seconds: float
+
+    @property
+    def larger(self) -> bool:
+        """Whether the output takes more bytes than the input."""
+        return self.bytes_after > self.bytes_before
+
+    def to_dict(self) -> dict[str, Any]:
+        """Give the attributes by name, with None for an infinite PSNR, as JSON has no infinity.
+
+        Returns
+        -------
+        dict
+            Of plain values.
+        """
+        values = dataclasses.asdict(self) | {
+            "larger": self.larger,
+            "palette": list(self.palette),
+            "notes": list(self.notes),
+        }
+        return values if math.isfinite(self.psnr) else values | {"psnr": None}
+
+    def to_json(self) -> str:
+        """Give `to_dict` as one line of JSON.
+
+        Returns
+        -------
+        str
+            ASCII only; bytes of a name that are not UTF-8 are lone surrogates, as in Python.
+        """
+        return json.dumps(self.to_dict())

@@ -1,0 +1,228 @@
+"""Still images: from pixels to the encoded file, and to what is reported of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import math
+from typing import Any
+
+import numpy as np
+
+from kmeans_c.checks import check_choice, check_int
+from kmeans_c.color_text import hex_text
+from kmeans_c.encoding import FORMATS, MAX_COLORS, decodes_to, encode, encode_smallest
+from kmeans_c.images import ANIMATED, Picture, count_colors, read_image
+from kmeans_c.images.modes import OPAQUE, Pixels
+from kmeans_c.png import chained, used
+from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.rate import MOST_LOSS, smooth
+from kmeans_c.result import Compressed
+from kmeans_c.target_text import parse_size
+from kmeans_c.targets import as_quality, quantize_auto, quantize_quality, quantize_to_size
+
+# What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 to 10 % too much.
+OPTIMIZE_ESTIMATE = 1
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Writing:
+    """How the output is encoded."""
+
+    kind: str | None
+    optimize: int
+    lossy: float
+    metadata: str
+    n_threads: int | None
+    automatic: bool = False
+
+    def to(self, picture: Picture) -> Writing:
+        """Settle what depends on the input."""
+        own = picture.format if picture.format in FORMATS.values() else "png"
+        automatic = self.kind == "auto"
+        animated = automatic and picture.frames > 1 and own in ANIMATED
+        kind = own if self.kind is None or animated else self.kind
+        return dataclasses.replace(self, kind=kind, automatic=automatic)
+
+    def takes(self, picture: Picture) -> bool:
+        """Whether the input's own bytes are a file of the format asked for."""
+        return picture.format == self.kind or (
+            self.automatic and picture.format in FORMATS.values()
+        )
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Aim:
+    """How many colours, or what decides it."""
+
+    K: int
+    automatic: bool = False
+    quality: tuple[int, int] | None = None
+    size: str | int | None = None
+
+    @property
+    def is_target(self) -> bool:
+        """Whether a look, a quality or a size decides the number of colours."""
+        return self.automatic or self.quality is not None or self.size is not None
+
+
+def as_aim(
+    K: object, quality: str | int | tuple[int, int] | None, size: str | int | None, *, fixed: bool
+) -> Aim:
+    """Check K, quality and target_size together."""
+    automatic = isinstance(K, str)
+    if automatic:
+        check_choice("K", K, ("auto",))
+    if automatic + (quality is not None) + (size is not None) > 1:
+        raise ValueError("K, quality, target_size: expected one target, got several")
+    if fixed and (automatic or quality is not None or size is not None):
+        raise ValueError("palette, weights: expected none with a target")
+    if isinstance(size, str):
+        parse_size(size, 1 << 30)  # whether it can be read: the input's bytes are not known yet
+    elif size is not None:
+        check_int("target_size", size, 1)
+    if automatic or K is None:
+        most = 16 if quality is None and size is None and not automatic else MAX_COLORS
+    else:
+        most = check_int("K", K, 1, MAX_COLORS)
+    return Aim(most, automatic, None if quality is None else as_quality(quality), size)
+
+
+def quantized_as(
+    picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]
+) -> tuple[Quantized, Encoded]:
+    """Find the colours of a still image, and encode it: the one place where that is done."""
+    if not aim.is_target:
+        quantized = quantize(picture.pixels, aim.K, **options)
+        return quantized, _encoded(picture, quantized, writing)
+    del options["palette"], options["weights"]
+    if aim.size is None:
+        quantized = (
+            quantize_auto(picture.pixels, K=aim.K, **options)
+            if aim.quality is None
+            else quantize_quality(picture.pixels, aim.quality, K=aim.K, **options)
+        )
+        return quantized, _encoded(picture, quantized, writing)
+    size = parse_size(aim.size, picture.n_bytes) if isinstance(aim.size, str) else aim.size
+    kind = str(writing.kind)
+    lossy = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
+    quantized, data, kind, _ = quantize_to_size(
+        picture.pixels,
+        size,
+        format=kind,
+        optimize=writing.optimize,
+        lossy=lossy,
+        K=aim.K,
+        **options,
+    )
+    palette, indices = used(quantized.palette, quantized.indices)
+    return quantized, Encoded(kind, data, palette, indices, quantized.mse)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Encoded:
+    """The contents of a file, and what it should show."""
+
+    format: str
+    data: bytes
+    palette: Pixels
+    indices: Pixels
+    mse: float
+
+    def shown_by(self, data: bytes) -> bool:
+        """Say whether the contents of a file decode to this palette and these indices."""
+        return decodes_to(data, self.palette, self.indices)
+
+
+def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encoded:
+    """Encode an image, as it is and in what `lossy` allows; give the smallest of these."""
+    kind = str(writing.kind)
+    options: dict[str, Any] = {
+        "optimize": writing.optimize,
+        "metadata": picture.metadata,
+        "policy": writing.metadata,
+    }
+
+    def encoded(palette: Pixels, indices: Pixels, mse: float) -> Encoded:
+        if kind == "auto":
+            found, data = encode_smallest(palette, indices, **options)
+        else:
+            found, data = kind, encode(palette, indices, kind, **options)
+        return Encoded(found, data, *used(palette, indices), mse)
+
+    files = [encoded(quantized.palette, quantized.indices, quantized.mse)]
+    if writing.lossy and kind != "jpeg":
+        palette, indices = chained(*_like(picture.pixels, quantized))
+        # Only PNG has filters.
+        for coder in ("matches", "residuals") if kind in ("png", "ico", "auto") else ("matches",):
+            smoothed, extra = smooth(
+                picture.pixels,
+                palette,
+                indices,
+                writing.lossy,
+                coder=coder,
+                n_threads=writing.n_threads,
+            )
+            mse = quantized.mse + extra / (64**2 * indices.size)
+            files.append(encoded(palette, smoothed, mse))
+    return min(files, key=lambda file: len(file.data))
+
+
+def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
+    """The palette with an alpha channel if the pixels have one: a given one may do without."""
+    palette = quantized.palette
+    if pixels.shape[2:] == (4,) and palette.shape[1] == 3:
+        palette = np.pad(palette, ((0, 0), (0, 1)), constant_values=OPAQUE)
+    return palette, quantized.indices
+
+
+def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compressed:
+    """Say what the file really shows: its colours, its MSE, and a PNG's size if it matters."""
+    colors, mse, bytes_as_png = len(encoded.palette), encoded.mse, None
+    if encoded.format == "jpeg":
+        shown = read_image(
+            io.BytesIO(encoded.data), max_pixels=encoded.indices.size, icc="keep"
+        ).pixels
+        colors = count_colors(shown)
+        mse = _mean_squared_error(picture.pixels, shown)
+        if colors > len(encoded.palette):
+            png = encode(encoded.palette, encoded.indices, "png", optimize=OPTIMIZE_ESTIMATE)
+            bytes_as_png = len(png)
+    return Compressed(
+        input=None,
+        output=None,
+        format=encoded.format,
+        width=encoded.indices.shape[1],
+        height=encoded.indices.shape[0],
+        frames=picture.frames,
+        frames_written=1,
+        palette_size=len(encoded.palette),
+        palette=tuple(map(hex_text, encoded.palette.tolist())),
+        colors_before=count_colors(picture.pixels),
+        colors_after=colors,
+        bytes_before=picture.n_bytes,
+        bytes_after=len(encoded.data),
+        kept_original=False,
+        bytes_encoded=len(encoded.data),
+        bytes_as_png=bytes_as_png,
+        mse=mse,
+        psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
+        n_iter=quantized.n_iter,
+        notes=picture.notes,
+        seconds=0.0,
+    )
+
+
+def _mean_squared_error(before: Pixels, after: Pixels) -> float:
+    """Compare two opaque images, of which either may be grey: grey counts as three channels."""
+    channels = 3 if before.ndim == after.ndim == 2 else 1
+    before, after = (a if a.ndim > 2 else a[:, :, np.newaxis] for a in (before, after))
+    n_pixels: int = before.shape[0] * before.shape[1]
+    total = 0
+    for old, new in zip(before, after, strict=True):
+        # In integers, and not as a dot product: BLAS would start threads of its own, which wait
+        # for each other for seconds where the processors are busy.
+        difference = np.subtract(old, new, dtype=np.int32)
+        difference *= difference
+        total += int(difference.sum(dtype=np.int64))
+    return channels * total / n_pixels
