@@ -191,3 +191,38 @@ def shown_apng(width, height, frames, *, palette=None):
             elif dispose == 2:
                 canvas[y][x] = before[y][x]
     return shown
+
+
+def apng_default_image(data):
+    """What an APNG shows where nothing can move, if that is no frame: rows of RGBA, or None.
+
+    A decoder of its own, for 8-bit pixels and palettes of any depth, with filter 0 only.
+    """
+    chunks = hostile.png_chunks(data)
+    names = [name for name, _ in chunks]
+    if b"fcTL" in names[: names.index(b"IDAT")]:
+        return None
+    found = {name: contents for name, contents in chunks if name in (b"IHDR", b"PLTE", b"tRNS")}
+    width, height, depth, kind = struct.unpack_from(">IIBB", found[b"IHDR"])
+    channels = {2: 3, 3: 1, 6: 4}[kind]
+    raw = zlib.decompress(b"".join(contents for name, contents in chunks if name == b"IDAT"))
+    n_bytes = (width * channels * depth + 7) // 8
+    rows = []
+    for at in range(0, len(raw), n_bytes + 1):
+        assert raw[at] == 0
+        row = raw[at + 1 : at + 1 + n_bytes]
+        bits = "".join(f"{byte:08b}" for byte in row)
+        numbers = [int(bits[k * depth : (k + 1) * depth], 2) for k in range(width * channels)]
+        if kind == 3:
+            palette, alpha = found[b"PLTE"], found.get(b"tRNS", b"")
+            pixels = [
+                (*palette[3 * n : 3 * n + 3], alpha[n] if n < len(alpha) else 255) for n in numbers
+            ]
+        else:
+            pixels = [
+                tuple(numbers[k : k + channels]) + (255,) * (4 - channels)
+                for k in range(0, len(numbers), channels)
+            ]
+        rows.append([CLEAR if pixel[3] == 0 else pixel for pixel in pixels])
+    assert len(rows) == height
+    return rows

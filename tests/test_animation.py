@@ -167,6 +167,44 @@ class TestRoundTrip:
             assert again.default_image.tolist() == [[list(COLORS[1])] * 2]
             assert len(again) == len(list(again)) == 2
 
+    @pytest.mark.parametrize("per_frame", [False, True])
+    @settings(max_examples=40, deadline=None)
+    @given(data=st.data())
+    def test_default_image_is_exact_where_the_palette_has_room(self, per_frame, data):
+        """Its colours are in the histogram although it is no frame, faint and clear ones too."""
+        film, durations, _ = data.draw(films(COLORS[1:]))
+        n_pixels = len(film[0]) * len(film[0][0])
+        still = data.draw(st.lists(st.sampled_from(FAINT), min_size=n_pixels, max_size=n_pixels))
+        made = source(film, delays=durations, default=still)
+        with read_frames(made) as animation:
+            quantized = quantize_animation(animation, 256, per_frame=per_frame)
+            assert quantized.mse == 0
+            encoded = quantized.encode("png")
+        rows = reference.apng_default_image(encoded.data)
+        assert list(chain.from_iterable(rows)) == still
+        assert encoded.shown_by(encoded.data)
+        assert not encoded.shown_by(made.getvalue().replace(b"IDAT", b"xDAT"))
+
+    def test_default_image_counts_only_where_it_is_written(self):
+        """A GIF has no place for it: its colours take no entry, and a note says so."""
+        made = [[[COLORS[1], COLORS[2]]], [[COLORS[2], COLORS[1]]]]
+        for kind, n in (("png", 3), ("gif", 2), ("webp", 2)):
+            target = io.BytesIO()
+            film = source(made, default=[COLORS[3], COLORS[3]])
+            done = compress_animation(film, target, 8, format=kind)
+            assert done.palette_size == n
+            assert (reference.apng_default_image(target.getvalue()) is not None) if n == 3 else True
+            assert [note for note in done.notes if "still image" in note] == [
+                f"the still image, which is no frame, is left out: {kind} has no place for it"
+            ] * (kind != "png")
+
+    def test_default_image_shares_a_small_palette(self):
+        """With fewer entries than colours it is mapped to the palette of all pictures."""
+        film = [[[(200, 0, 0, 255), (202, 0, 0, 255)]]]
+        with read_frames(source(film, default=[(0, 0, 200, 255), (0, 0, 202, 255)])) as animation:
+            encoded = quantize_animation(animation, 2).encode("png")
+        assert reference.apng_default_image(encoded.data) == [[(0, 0, 201, 255)] * 2]
+
 
 class TestPalette:
     def film(self, n=4):

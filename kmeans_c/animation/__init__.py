@@ -15,8 +15,9 @@ import hashlib
 import io
 import math
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
+from itertools import chain
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -53,6 +54,8 @@ class Encoded(NamedTuple):
     durations : tuple of Fraction
         Seconds, as the format rounds them.
     loop : int
+    still : bytes or None
+        Digest of the colours of an APNG's default image, where it is none of the frames.
     """
 
     data: bytes
@@ -60,6 +63,7 @@ class Encoded(NamedTuple):
     digests: tuple[bytes, ...]
     durations: tuple[Fraction, ...]
     loop: int
+    still: bytes | None = None
 
     def shown_by(self, data: bytes) -> bool:
         """Whether a file shows exactly these frames, so long and so often: by decoding it."""
@@ -67,6 +71,9 @@ class Encoded(NamedTuple):
             # The colours of a profile that was kept are to be compared as they are.
             with read_frames(io.BytesIO(data), max_total_pixels=1 << 62, icc="keep") as animation:
                 if len(animation) != len(self.digests) or animation.loop != self.loop:
+                    return False
+                default = animation.default_image
+                if (None if default is None else _digest(packed(default))) != self.still:
                     return False
                 expected = zip(self.digests, self.durations, strict=True)
                 for frame, (digest, duration) in zip(animation, expected, strict=True):
@@ -93,7 +100,8 @@ class QuantizedAnimation:
         How many colours the frames had together; where each has its own palette, the most that one
         frame had.
     mse : float
-        As for `Quantized`, over all pixels of all frames.
+        As for `Quantized`, over all pixels of all frames, and of an APNG's default image if that
+        counts.
     n_iter : int
         Rounds of Lloyd's algorithm, the most for any palette.
     """
@@ -108,6 +116,7 @@ class QuantizedAnimation:
         mse: float,
         n_iter: int,
         n_threads: int,
+        counts_still: bool = True,
     ) -> None:
         self.animation = animation
         self.palettes = palettes
@@ -116,6 +125,7 @@ class QuantizedAnimation:
         self.n_iter = n_iter
         self._exact = exact
         self._n_threads = n_threads
+        self._counts_still = counts_still
 
     @property
     def psnr(self) -> float:
@@ -170,6 +180,7 @@ class QuantizedAnimation:
         self._check_fits(kind)
         digests: list[bytes] = []
         cels = self._watched(digests)
+        still = self._default_image() if kind == "png" else None
         if kind == "tiff":
             pages = Pages()
             for cel in cels:
@@ -177,7 +188,8 @@ class QuantizedAnimation:
             data = pages.finish()
             durations = [Fraction(0)] * len(digests)
         else:
-            writer = self._writer(kind, with_resolution(left, metadata) if kind == "webp" else left)
+            about = with_resolution(left, metadata) if kind == "webp" else left
+            writer = self._writer(kind, about, still)
             plan = (
                 drawings.disposing(self._one_size(cels, kind))
                 if kind == "gif"
@@ -186,7 +198,8 @@ class QuantizedAnimation:
             durations = [writer.add(drawing) for drawing in plan]
             data = writer.finish()
         loop = 1 if kind == "tiff" else self._loop(kind)
-        return Encoded(data, kind, tuple(digests), tuple(durations), loop)
+        shown = None if still is None else _digest(packed(still))
+        return Encoded(data, kind, tuple(digests), tuple(durations), loop, shown)
 
     def save(
         self,
@@ -264,7 +277,7 @@ class QuantizedAnimation:
         # GIF counts repeats, and WebP plays, in 16 bits.
         return min(self.animation.loop, {"gif": 65536, "webp": 65535}.get(kind, 0xFFFFFFFF))
 
-    def _writer(self, kind: str, metadata: Metadata) -> Writer:
+    def _writer(self, kind: str, metadata: Metadata, default: NDArray[np.uint8] | None) -> Writer:
         about = (self.animation.width, self.animation.height, self._loop(kind))
         if kind == "webp":
             alpha = any(np.any(palette[:, 3] < OPAQUE) for palette in self.palettes)
@@ -282,7 +295,6 @@ class QuantizedAnimation:
                 GifWriter(*about, self.palettes, metadata, spare=spare) for spare in spares
             ]
         else:
-            default = self._default_image()
             writers = [
                 ApngWriter(*about, self.palettes, metadata, spare=spare, default=default)
                 for spare in spares
@@ -290,10 +302,10 @@ class QuantizedAnimation:
         return Smallest(writers)
 
     def _default_image(self) -> NDArray[np.uint8] | None:
-        pixels = self.animation.default_image
+        pixels = self.animation.default_image if self._counts_still else None
         if pixels is None:
             return None
-        mapper = _Mapper(self.palettes[0], exact=False, n_threads=self._n_threads)
+        mapper = _Mapper(self.palettes[0], exact=self._exact[0], n_threads=self._n_threads)
         return mapper.palette[mapper.map(pixels)]
 
 
@@ -307,6 +319,7 @@ def quantize_animation(
     effort: str = "balanced",
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
+    default_image: bool = True,
 ) -> QuantizedAnimation:
     """Reduce an animation to at most K colours, the same for all frames or others for each.
 
@@ -324,6 +337,10 @@ def quantize_animation(
         stays exactly the same; with palettes of their own it may flicker.
     init, effort, seed, n_threads
         As for `quantize`.
+    default_image : bool
+        Whether the default image of an APNG that is none of its frames counts as well: with the
+        colours of all frames, or with `per_frame` with those of the first. False: it is not
+        written; for formats that do not hold it.
 
     Returns
     -------
@@ -345,7 +362,13 @@ def quantize_animation(
     ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
     threads = thread_count(n_threads)
 
-    histograms = _histograms(animation, threads) if per_frame else [_counted(animation, threads)]
+    still = _still_histogram(animation, threads) if default_image else None
+    histograms: Iterable[Histogram]
+    if per_frame:
+        histograms = _with_still(_histograms(animation, threads), still)
+    else:
+        counted = _histograms(animation, threads)
+        histograms = [_merged(counted if still is None else chain([still], counted))]
     palettes, exact = [], []
     colors = inertia = total = n_iter = 0
     for histogram in histograms:
@@ -369,6 +392,7 @@ def quantize_animation(
         mse=inertia / (64**2 * total),  # coordinates are in 64ths
         n_iter=n_iter,
         n_threads=threads,
+        counts_still=still is not None,
     )
 
 
@@ -399,15 +423,29 @@ class _Mapper:
 
 def _histograms(animation: Animation, n_threads: int) -> Iterator[Histogram]:
     for frame in animation:
-        opaque = bool(np.all(frame.pixels[:, :, 3] == OPAQUE))
-        pixels = frame.pixels[:, :, :3] if opaque else frame.pixels
-        yield Histogram(pixels.shape[2]).add(pixels, n_threads=n_threads)
+        yield _histogram(frame.pixels, n_threads)
 
 
-def _counted(animation: Animation, n_threads: int) -> Histogram:
-    """Count the colours of all frames: of three channels if nothing in any is transparent."""
+def _histogram(pixels: NDArray[np.uint8], n_threads: int) -> Histogram:
+    if np.all(pixels[:, :, 3] == OPAQUE):
+        pixels = pixels[:, :, :3]
+    return Histogram(pixels.shape[2]).add(pixels, n_threads=n_threads)
+
+
+def _still_histogram(animation: Animation, n_threads: int) -> Histogram | None:
+    pixels = animation.default_image
+    return None if pixels is None else _histogram(pixels, n_threads)
+
+
+def _with_still(histograms: Iterator[Histogram], still: Histogram | None) -> Iterator[Histogram]:
+    for number, histogram in enumerate(histograms):
+        yield histogram if number or still is None else _merged([still, histogram])
+
+
+def _merged(histograms: Iterable[Histogram]) -> Histogram:
+    """Merge counts: of three channels if nothing in any of them is transparent."""
     opaque, others = Histogram(3), Histogram(4)
-    for histogram in _histograms(animation, n_threads):
+    for histogram in histograms:
         (opaque if histogram.channels == 3 else others).merge(histogram)
     if len(others) == 0:
         return opaque

@@ -18,7 +18,7 @@ from kmeans_c.animation import quantize_animation
 from kmeans_c.checks import check_choice
 from kmeans_c.color_text import hex_text
 from kmeans_c.images import ANIMATED, MAX_PIXELS
-from kmeans_c.images.frames import MAX_TOTAL_PIXELS, read_frames
+from kmeans_c.images.frames import MAX_TOTAL_PIXELS, Animation, read_frames
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ def compress_animation(
             effort=effort,
             seed=seed,
             n_threads=n_threads,
+            default_image=kind == "png",
         )
         n_bytes = quantized.save(output, kind, metadata=metadata, overwrite=overwrite)
         return CompressedAnimation(
@@ -142,9 +143,15 @@ def compress_animation(
             mse=quantized.mse,
             psnr=quantized.psnr,
             n_iter=quantized.n_iter,
-            notes=animation.notes,
+            notes=animation.notes + _lost_image(animation, kind),
             seconds=time.perf_counter() - start,
         )
+
+
+def _lost_image(animation: Animation, kind: str) -> tuple[str, ...]:
+    if kind == "png" or not animation.has_default_image:
+        return ()
+    return (f"the still image, which is no frame, is left out: {kind} has no place for it",)
 
 
 def _name(file: object) -> str | None:

@@ -107,6 +107,11 @@ class Animation:
         self.notes = reel.notes
 
     @property
+    def has_default_image(self) -> bool:
+        """Whether there is a `default_image`."""
+        return self._reel.default_image is not None
+
+    @property
     def default_image(self) -> Pixels | None:
         """What an APNG shows where it cannot move, if that is none of its frames: (H, W, 4)."""
         if self._reel.default_image is None:
