@@ -153,9 +153,9 @@ def encode(
     """Encode an image that has a palette.
 
     PNG, GIF, BMP, opaque ICO and opaque TIFF hold the palette itself, PNG (also in an ICO) with 1,
-    2, 4 or 8 bits a pixel as the number of colours allows. WebP (lossless), and ICO and TIFF with
-    transparency, hold the pixels in full colour, exactly. JPEG (4:4:4, grey if the palette is) only
-    comes near: it can't hold a palette.
+    2, 4 or 8 bits a pixel as the number of colours allows, BMP with 1, 4 or 8. WebP (lossless), and
+    ICO and TIFF with transparency, hold the pixels in full colour, exactly. JPEG (4:4:4, grey if
+    the palette is) only comes near: it can't hold a palette.
 
     Parameters
     ----------
@@ -199,6 +199,10 @@ def encode(
     if kind == "ico":
         return _icon(palette, indices, optimize)
     palette, indices = used(palette, indices)
+    if kind == "bmp":
+        from kmeans_c.images.bmp_file import encode_bmp  # noqa: PLC0415 - rarely needed
+
+        return encode_bmp(palette, indices, described.get("dpi"))
     options: dict[str, Any] = {}
     if kind == "jpeg":
         # A profile of RGB does not fit grey pixels.

@@ -8,13 +8,14 @@ from typing import BinaryIO, cast
 
 from PIL import ImageFile
 
-# How a file of each format starts, and what decodes it: Pillow's plugin and its factory.
+# How a file of each format starts, and what decodes it: Pillow's plugin and its factory; BMP has a
+# reader of our own.
 _DECODERS = (
     (rb"\xff\xd8\xff", "Jpeg", "jpeg_factory"),
     (rb"\x89PNG\r\n\x1a\n", "Png", "PngImageFile"),
     (rb"RIFF....WEBP", "WebP", "WebPImageFile"),
     (rb"GIF8[79]a", "Gif", "GifImageFile"),
-    (rb"BM", "Bmp", "BmpImageFile"),
+    (rb"BM", "Bmp", "BmpFile"),
     (rb"II[*+]\0|MM\0[*+]", "Tiff", "TiffImageFile"),
     (rb"P[1-6]\s", "Ppm", "PpmImageFile"),
 )
@@ -43,6 +44,10 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
     `PIL.Image.MAX_IMAGE_PIXELS`, and warn or fail by it: here `max_pixels` alone is the limit.
     """
     plugin, factory = _decoder_of(file)
+    if plugin == "Bmp":
+        from kmeans_c.images.bmp_file import BmpFile  # noqa: PLC0415 - most images are no BMP
+
+        return BmpFile(file, "")
     decoder = getattr(importlib.import_module(f"PIL.{plugin}ImagePlugin"), factory)
     return cast("ImageFile.ImageFile", decoder(file, ""))
 
