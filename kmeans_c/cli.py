@@ -114,6 +114,7 @@ def _work(options: argparse.Namespace) -> batch.Work:
             "dither": dither,
             "dither_strength": strength,
             "per_frame": options.per_frame,
+            "first": options.first,
             "seed": options.seed,
             "n_threads": threads,
             "format": options.format,
@@ -169,6 +170,10 @@ def _check_words(options: argparse.Namespace, plan: Plan) -> None:
         raise RefusedError("-k auto, -Q, --target-size: expected one of them")
     if options.palette is not None and (any(target) or options.colors or options.keep):
         raise RefusedError("--palette: has its own colours; expected no -k, -Q, --keep and so on")
+    if options.in_place and options.first:
+        raise RefusedError("--in-place: would lose the other frames of --first; use one of the two")
+    if options.per_frame and options.first:
+        raise RefusedError("--per-frame: there is one frame with --first; use one of the two")
     if options.in_place and options.suffix is not None:
         raise RefusedError("--in-place: keeps the names; expected no --suffix")
     if options.lossy and options.dither[0] != "none":

@@ -15,7 +15,8 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_float, check_int
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
-from kmeans_c.images import ANIMATED, ICC, MAX_PIXELS, Picture, read_image
+from kmeans_c.frame_policy import check_for_frames, has_several, takes_all
+from kmeans_c.images import ICC, MAX_PIXELS, Picture, read_image
 from kmeans_c.images.frames import MAX_TOTAL_PIXELS
 from kmeans_c.images.metadata import POLICIES, WITH_PROFILE, kept
 from kmeans_c.naming import (
@@ -32,7 +33,7 @@ from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.quantize import Quantized
 from kmeans_c.rate import MOST_LOSS
 from kmeans_c.result import Compressed
-from kmeans_c.still import Aim, Writing, as_aim, described, quantized_as
+from kmeans_c.still import Writing, as_aim, described, quantized_as
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -57,6 +58,7 @@ def compress(
     dither: str = "none",
     dither_strength: float = 1.0,
     per_frame: bool = False,
+    first: bool = False,
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
     format: str | None = None,  # noqa: A002 - Pillow's name
@@ -75,8 +77,9 @@ def compress(
     Parameters
     ----------
     input : path or binary file object
-        PNG, JPEG, WebP, GIF, BMP, TIFF or PPM. All frames of a GIF, APNG or WebP are taken if the
-        output is one of these, and all pages of a TIFF if it is one; otherwise the first.
+        PNG, JPEG, WebP, GIF, BMP, TIFF or PPM. All frames of a GIF, APNG or WebP are written if
+        the output is one of these, and all pages of a TIFF if it is one; any other output of
+        several frames or pages is refused, but with `first`.
     output : path or binary file object, optional
         Default: `default_output` of the input. Written whole or not at all.
     K : int or "auto", optional
@@ -96,6 +99,9 @@ def compress(
         and `dither` but the default.
     per_frame : bool
         Whether each frame has a palette of its own.
+    first : bool
+        Of several frames or pages take the first only; of an APNG the picture that it shows where
+        nothing can move.
     format : str, optional
         "png", "jpeg", "gif", "webp", "bmp", "tiff" or "ico"; or "auto": the smallest of those that
         hold the palette, see `encoding.encode_smallest`, and of an animation the input's. Default:
@@ -118,8 +124,8 @@ def compress(
         for, or `format` is "auto"; and nothing is if they are not, as no file would be what its
         name says, or if they hold metadata and `metadata` is "none".
     overwrite : bool
-        Whether an existing file may be replaced. It may be the input itself, unless frames would be
-        lost.
+        Whether an existing file may be replaced. It may be the input itself, unless frames or
+        something else would be lost that no metadata policy leaves out, see `Compressed.losses`.
     preview : path, optional
         Where to write a PNG that shows the image before and after, see `preview.preview`.
     max_pixels : int
@@ -138,7 +144,8 @@ def compress(
         before is then as it was. FileExistsError if the output exists and `overwrite` is not set.
     TypeError, ValueError
         If an argument is of the wrong kind, or impossible; if the output is the input and
-        `overwrite` is not set; or if the format can't hold the image (transparency in a JPEG).
+        `overwrite` is not set; or if the format can't hold the image (transparency in a JPEG), or
+        one picture of several and `first` is not set.
         `targets.TargetNotMet`, a ValueError, if `quality` or `target_size` is out of reach.
     """
     start = time.perf_counter()
@@ -172,9 +179,9 @@ def compress(
     if writing.kind not in (None, "auto", *WITH_PROFILE):
         icc = "convert"
     picture = read_image(source, max_pixels=max_pixels, icc=icc)
-    writing = writing.to(picture)
-    if _holds_frames(picture, writing.kind):
-        _check_for_frames(still, aim, lossy=lossy, preview=preview)
+    writing = writing.to(picture, first=first)
+    if takes_all(picture, writing.kind, first=first, in_place=in_place):
+        check_for_frames(still, aim, lossy=lossy, preview=preview)
         data, done = _animation(
             source,
             writing,
@@ -190,8 +197,6 @@ def compress(
         )
         verify = None  # it is verified
     else:
-        if in_place and picture.frames > 1:
-            raise ValueError(f"output: replacing the input would lose {picture.frames - 1} frames")
         quantized, encoded = quantized_as(
             picture, aim, writing, {"ITERS": ITERS, **method, **still}
         )
@@ -204,6 +209,8 @@ def compress(
         tells = kept(picture.metadata, writing.metadata) != picture.metadata
         # Who wants no metadata in a file gets no file that has some.
         written = writing.takes(picture) and (in_place or writing.metadata != "none" or not tells)
+        # All frames are no answer to the request for the first one.
+        written = written and not (first and has_several(picture))
         data, verify, done = b"", None, _kept(done, picture, tells=tells)
         if written:
             data = _original(source, picture)
@@ -240,33 +247,13 @@ def _kept(done: Compressed, picture: Picture, *, tells: bool) -> Compressed:
         notes=(*done.notes, "with all its metadata") if tells else done.notes,
         format=picture.format,
         frames_written=picture.frames,
+        losses=(),
         colors_after=done.colors_before,
         bytes_after=picture.n_bytes,
         kept_original=True,
         mse=0.0,
         psnr=math.inf,
     )
-
-
-def _holds_frames(picture: Picture, kind: str | None) -> bool:
-    """Whether the format takes all frames of the input; pages are no frames."""
-    if picture.frames == 1 or not {picture.format, kind} <= set(ANIMATED):
-        return False
-    return (picture.format == "tiff") == (kind == "tiff")
-
-
-def _check_for_frames(
-    still: dict[str, Any], aim: Aim, *, lossy: float, preview: FilePath | None
-) -> None:
-    """Refuse what there is for stills only, instead of leaving it out without a word."""
-    given = {name: still[name] is not None for name in ("palette", "weights", "keep")}
-    given |= {"space": still["space"] != "srgb", "dither": still["dither"] != "none"}
-    given |= {"lossy": lossy > 0, "preview": preview is not None}
-    given |= {"K": aim.automatic, "quality": aim.quality is not None}
-    given |= {"target_size": aim.size is not None}
-    for name in given:
-        if given[name]:
-            raise ValueError(f"{name}: is for still images; the input has several frames")
 
 
 def _animation(

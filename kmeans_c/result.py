@@ -48,6 +48,10 @@ class Compressed:
         Rounds of Lloyd's algorithm.
     notes : tuple of str
         What the file says of its colours and could not be followed.
+    losses : tuple of str
+        What the input holds beside its pictures and the output does not, but for metadata that the
+        policy leaves out: further pictures of a JPEG, reduced-size images of a TIFF, metadata
+        without a place in the output's format.
     seconds : float
         Time taken by all of it.
     """
@@ -72,6 +76,7 @@ class Compressed:
     psnr: float
     n_iter: int
     notes: tuple[str, ...]
+    losses: tuple[str, ...]
     seconds: float
 
     @property
@@ -91,6 +96,7 @@ class Compressed:
             "larger": self.larger,
             "palette": list(self.palette),
             "notes": list(self.notes),
+            "losses": list(self.losses),
         }
         return values if math.isfinite(self.psnr) else values | {"psnr": None}
 

@@ -36,11 +36,12 @@ class Writing:
     n_threads: int | None
     automatic: bool = False
 
-    def to(self, picture: Picture) -> Writing:
-        """Settle what depends on the input."""
+    def to(self, picture: Picture, *, first: bool = False) -> Writing:
+        """Settle what depends on the input, of whose frames perhaps only the first is taken."""
         own = picture.format if picture.format in FORMATS.values() else "png"
         automatic = self.kind == "auto"
-        animated = automatic and picture.frames > 1 and own in ANIMATED
+        several = picture.frames > 1 or picture.is_default_image
+        animated = automatic and several and not first and own in ANIMATED
         kind = own if self.kind is None or animated else self.kind
         return dataclasses.replace(self, kind=kind, automatic=automatic)
 
@@ -209,6 +210,7 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
         n_iter=quantized.n_iter,
         notes=picture.notes,
+        losses=picture.losses,
         seconds=0.0,
     )
 

@@ -142,10 +142,8 @@ class TestFolders:
         (tree / "a.jpg").write_bytes(data)  # so named, one frame would be written
         for options in (["--in-place"], ["--in-place", "-n"]):
             code, _, err = run(*options, "a.jpg")
-            assert (code, err) == (
-                1,
-                ["kmeans-c: a.jpg: output: replacing the input would lose 2 frames"],
-            )
+            assert (code, len(err)) == (1, 1)
+            assert ("would lose 2 frames" if "-n" not in options else "has 3 frames") in err[0]
         assert (tree / "a.jpg").read_bytes() == data
 
     def test_without_r_a_folder_fails(self, run):

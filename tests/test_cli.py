@@ -128,7 +128,7 @@ class TestLines:
     def test_frames_are_mentioned(self, run):
         frames = [Image.fromarray(hostile.photo(seed=seed)) for seed in range(3)]
         frames[0].save("a.gif", save_all=True, append_images=frames[1:])
-        _, (line,), _ = run("a.gif", "-o", "a.jpg", "--allow-larger")
+        _, (line,), _ = run("a.gif", "-o", "a.jpg", "--allow-larger", "--first")
         assert "; first of 3 frames" in line
         _, (line,), _ = run("a.gif")
         assert "; 3 frames" in line

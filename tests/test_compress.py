@@ -411,7 +411,7 @@ class TestFrames:
 
     @pytest.mark.parametrize("name", ["b.jpg", "b.bmp", "b.tif"])
     def test_first_where_there_is_no_room(self, film, tmp_path, name):
-        done = compress(film, tmp_path / name, allow_larger=True, dither="bayer")
+        done = compress(film, tmp_path / name, first=True, allow_larger=True, dither="bayer")
         assert (done.frames, done.frames_written) == (3, 1)
 
     def test_pages(self, tmp_path):
@@ -419,7 +419,7 @@ class TestFrames:
         data = hostile.file_of(pages[0], "tiff", save_all=True, append_images=pages[1:])
         (tmp_path / "a.tif").write_bytes(data)
         assert compress(tmp_path / "a.tif").frames_written == 2
-        assert compress(tmp_path / "a.tif", tmp_path / "b.gif").frames_written == 1
+        assert compress(tmp_path / "a.tif", tmp_path / "b.gif", first=True).frames_written == 1
 
     def test_limit(self, film):
         with pytest.raises(OSError, match="animation has more than"):

@@ -46,6 +46,7 @@ class CompressedAnimation:
     psnr: float
     n_iter: int
     notes: tuple[str, ...]
+    losses: tuple[str, ...]
     seconds: float
 
     @property
@@ -143,7 +144,8 @@ def compress_animation(
             mse=quantized.mse,
             psnr=quantized.psnr,
             n_iter=quantized.n_iter,
-            notes=animation.notes + _lost_image(animation, kind),
+            notes=animation.notes,
+            losses=animation.losses + _lost_image(animation, kind),
             seconds=time.perf_counter() - start,
         )
 

@@ -25,8 +25,8 @@ Reduce images to a few colours with k-means and write them as smaller files.
 With no INPUT, image.jpg in the current folder becomes image_compressed.jpg."""
 
 _EPILOG = f"""\
-Reads PNG, JPEG, WebP, GIF, BMP, TIFF and PPM, with all frames where the output can
-hold them. Writes {" ".join(FORMATS)},
+Reads PNG, JPEG, WebP, GIF, BMP, TIFF and PPM, with all frames or pages; an output that
+cannot hold them is refused, or gets the first with --first. Writes {" ".join(FORMATS)},
 by the ending of the output's name.
 A JPEG can't hold a palette: its colours multiply again, and the file is often larger
 than the input. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
@@ -251,6 +251,12 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
         help="a grey image of the same size: how much each pixel matters",
     )
     add("--per-frame", action="store_true", help="give each frame a palette of its own")
+    add(
+        "--first",
+        action="store_true",
+        help="take the first of several frames or pages; without it an output that holds only one "
+        "is refused",
+    )
 
 
 def _add_method(add: Callable[..., Any]) -> None:

@@ -138,8 +138,8 @@ def _tried(work: Work, job: Job) -> Compressed:
     file = io.BytesIO()
     source = _standard_input() if job.source == STANDARD else job.source
     done = compress(source, file, **options)
-    if job.in_place and done.frames_written < done.frames:
-        raise ValueError(f"output: replacing the input would lose {done.frames - 1} frames")
+    if job.in_place and done.losses:
+        raise ValueError(f"output: replacing the input is refused: {'; '.join(done.losses)}")
     if not file.getvalue():
         return done
     path = job.target.path(done.format) if isinstance(job.target, ByFormat) else job.target

@@ -72,6 +72,7 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         )
     elif done.larger and done.palette_size > 2:
         line += ", fewer colours (-k) make it smaller"
+    line += "".join(f"; {shown(loss)}" for loss in done.losses)
     if done.kept_original:
         line += "".join(f"; {note}" for note in done.notes)
     return line + ("; dry run, nothing is written" if tried else "")
@@ -121,6 +122,7 @@ def reason(source: str, error: Exception) -> str:
     text = str(error).removeprefix(f"{source}: ")
     for argument in ("max_pixels", "max_total_pixels"):
         text = text.replace(f"({argument})", f"(--{argument.replace('_', '-')})")
+    text = text.replace("first=True takes", "--first takes")
     if isinstance(error, OSError | ValueError):
         return shown(text)
     return shown(f"unexpected {type(error).__name__}: {text} (--debug shows more)")

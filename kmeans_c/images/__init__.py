@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import gif_file, modes, png_file
+from kmeans_c.images import gif_file, jpeg_file, modes, png_file
 from kmeans_c.images.color_management import Conversion, meaning
 from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.metadata import Metadata, read_metadata
@@ -51,6 +51,9 @@ class Picture:
     frames : int
         How many frames or pages the file has (1000: that many or more). `pixels` is the first, or
         what an animated PNG shows where it cannot move. `frames.read_frames` reads them all.
+        Reduced-size images and masks of a TIFF do not count, nor the further pictures of a JPEG.
+    is_default_image : bool
+        Whether `pixels` is the default image of an animated PNG, and none of its frames.
     n_bytes : int
         Size of the file.
     metadata : Metadata
@@ -58,6 +61,8 @@ class Picture:
         sRGB but of that profile, which happens only if it was to be kept.
     notes : tuple of str
         What the file says of its colours and could not be followed.
+    losses : tuple of str
+        What else it holds that is neither a frame nor metadata, and is in no output.
     """
 
     pixels: Pixels
@@ -66,6 +71,8 @@ class Picture:
     n_bytes: int
     metadata: Metadata = field(default_factory=Metadata)
     notes: tuple[str, ...] = ()
+    losses: tuple[str, ...] = ()
+    is_default_image: bool = False
 
 
 def read_image(
@@ -219,13 +226,16 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     else:
         frames = _count_frames(image) if animated is None else animated
     pixels = _tidy(upright(pixels, orientation))
+    metadata = read_metadata(image, conversion.kept, sideways=sideways)
     return Picture(
         pixels,
         kind,
         max(frames, 1),
         n_bytes,
-        read_metadata(image, conversion.kept, sideways=sideways),
+        metadata,
         () if conversion.meaning.note is None else (conversion.meaning.note,),
+        jpeg_file.losses(image, metadata.xmp) if kind == "jpeg" else (),
+        animated is not None and png_file.has_default_image(file),
     )
 
 
@@ -280,6 +290,8 @@ def upright(pixels: Pixels, orientation: object) -> Pixels:
 
 
 def _count_frames(image: ImageFile.ImageFile) -> int:
+    if image.format in ("JPEG", "MPO"):
+        return 1
     if image.format != "TIFF":
         try:
             return int(getattr(image, "n_frames", 1))

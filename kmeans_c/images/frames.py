@@ -68,6 +68,7 @@ class _Reel:
     default_image: Callable[[], Pixels] | None
     metadata: Metadata
     notes: tuple[str, ...]
+    losses: tuple[str, ...] = ()
 
 
 class Animation:
@@ -88,7 +89,7 @@ class Animation:
     n_bytes : int
         Size of the file.
     metadata : Metadata
-    notes : tuple of str
+    notes, losses : tuple of str
         As for `Picture`.
     """
 
@@ -105,6 +106,7 @@ class Animation:
         self.n_bytes = n_bytes
         self.metadata = reel.metadata
         self.notes = reel.notes
+        self.losses = reel.losses
 
     @property
     def has_default_image(self) -> bool:

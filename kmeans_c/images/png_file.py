@@ -102,6 +102,13 @@ def count_frames(file: BinaryIO) -> int | None:
     return n
 
 
+def has_default_image(file: BinaryIO) -> bool:
+    """Whether the image of an animated PNG is none of its frames: no fcTL comes before it."""
+    controls = [name for name, _, _ in _before_data(file) if name in (b"acTL", b"fcTL")]
+    file.seek(0)
+    return b"acTL" in controls and b"fcTL" not in controls
+
+
 def without_animation(file: BinaryIO) -> BinaryIO:
     """Give an animated PNG as the PNG that it is without its animation; others as they are."""
     if count_frames(file) is None:
