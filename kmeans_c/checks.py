@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c._kernels import lloyd
+from kmeans_c import _kernels
 from kmeans_c.threads import simd_level
 
 # Labels are kept as float32 within a block, which counts exactly up to here.
@@ -132,4 +132,4 @@ def _as_array(name: str, data: ArrayLike) -> NDArray[Any]:
 
 def largest(points: NDArray[Any]) -> float:
     """The largest magnitude of contiguous floats; infinite or NaN where any of them is."""
-    return float(lloyd.peak(points.reshape(-1), simd_level()))
+    return float(_kernels.lloyd.peak(points.reshape(-1), simd_level()))

@@ -4,14 +4,12 @@ import argparse
 import dataclasses
 import errno
 import io
-import json
 import os
 import signal
 import sys
 import time
-import traceback
 from collections.abc import Callable, Sequence
-from typing import TextIO
+from typing import Any, TextIO
 
 from kmeans_c.color_text import parse_color
 from kmeans_c.command import arguments as words
@@ -239,12 +237,14 @@ def _report(options: argparse.Namespace) -> int:
     except Exception as error:
         _complain(f"{shown(options.input)}: {reason(options.input, error)}")
         if options.debug:
-            _write_error("".join(traceback.format_exception(error)).rstrip())
+            _write_error(batch.trace(error).rstrip())
         return SOME_FAILED
     return DONE
 
 
 def _sweep(options: argparse.Namespace) -> int:
+    import json  # noqa: PLC0415 - few runs need it
+
     from kmeans_c.sweep import sweep  # noqa: PLC0415 - few runs need it
 
     try:
@@ -268,7 +268,7 @@ def _sweep(options: argparse.Namespace) -> int:
     except Exception as error:
         _complain(f"{shown(options.input)}: {reason(options.input, error)}")
         if options.debug:
-            _write_error("".join(traceback.format_exception(error)).rstrip())
+            _write_error(batch.trace(error).rstrip())
         return SOME_FAILED
     return DONE
 
@@ -323,7 +323,7 @@ class _Report:
     def end(self) -> None:
         seconds = time.perf_counter() - self.start
         if self.options.json:
-            self._print(json.dumps({"totals": self.totals.to_dict() | {"seconds": seconds}}))
+            self._print(_json({"totals": self.totals.to_dict() | {"seconds": seconds}}))
         elif not self.options.quiet and (self.totals.done > 1 or self.totals.skipped):
             self._print(self.totals.line(seconds))
 
@@ -339,7 +339,7 @@ class _Report:
         self.codes.add(failure.strict_code)
         if self.options.json:
             record = {"input": source, "output": target, "error": failure.reason}
-            self._print(json.dumps(record))
+            self._print(_json(record))
         line = f"kmeans-c: {shown(source)}: {failure.reason}"
         if sys.stderr is None or not self.above(sys.stderr, line):
             _write_error(line)
@@ -357,6 +357,12 @@ class _Report:
             redirect_to_null(self.stream)
             self.codes.add(SOME_FAILED)
             _complain(f"standard output: {error.strerror}")
+
+
+def _json(record: dict[str, Any]) -> str:
+    import json  # noqa: PLC0415 - few runs need it
+
+    return json.dumps(record)
 
 
 def _complain(line: str) -> None:

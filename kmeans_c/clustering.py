@@ -33,8 +33,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import spaces
-from kmeans_c._kernels import color_seeding
+from kmeans_c import _kernels, spaces
 from kmeans_c._kernels.coordinates import from_keys
 from kmeans_c._kernels.filtering import Tree
 from kmeans_c._kernels.histogram import decode_keys
@@ -251,7 +250,7 @@ class Clusters:
             state = np.array([draw.word(), weights.sum()], np.uint64)
             step = 1 + SLICE // len(weights)
             for first in range(0, K, step):
-                color_seeding.plus_plus(
+                _kernels.color_seeding.plus_plus(
                     points, weights, least, chosen, state, first, min(first + step, K), self.level
                 )
         return np.ascontiguousarray(points[:, chosen].T)

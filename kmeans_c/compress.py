@@ -16,8 +16,7 @@ import numpy as np
 from kmeans_c.checks import check_choice, check_float, check_int
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.frame_policy import check_for_frames, has_several, takes_all
-from kmeans_c.images import ICC, MAX_PIXELS, Picture, read_image
-from kmeans_c.images.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images import ICC, MAX_PIXELS, MAX_TOTAL_PIXELS, Picture, read_image
 from kmeans_c.images.metadata import POLICIES, WITH_PROFILE, kept
 from kmeans_c.naming import (
     ByFormat,

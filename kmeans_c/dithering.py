@@ -56,8 +56,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmeans_c import spaces, threads
-from kmeans_c._kernels import activity, diffusion, lattice, ordered
+from kmeans_c import _kernels, spaces, threads
 from kmeans_c.checks import check_choice
 from kmeans_c.mapping import PaletteMap, padded
 
@@ -210,7 +209,7 @@ class Entries:
             piece = colors[start:stop]
             if used == 4:
                 piece = np.concatenate([piece, np.full((len(piece), 1), 255, np.uint8)], axis=1)
-            lattice.own_blocks(
+            _kernels.lattice.own_blocks(
                 spaces.coordinates(piece, space), candidates, packed, slack, scratch,
                 table[start:stop], threads.simd_level(),
             )  # fmt: skip
@@ -229,7 +228,7 @@ class Entries:
         step = -(-self.K // TREE_ENTRIES)
         points = np.ascontiguousarray(self.planes[:4, : self.K : step].T)
         squares = np.zeros(len(points) - 1, np.int32)
-        lattice.tree_edges(
+        _kernels.lattice.tree_edges(
             points, np.empty(len(points), np.int32), np.zeros(len(points), np.uint8), squares
         )
         # The root of a whole number below 2^53 is rounded the same way everywhere.
@@ -270,7 +269,7 @@ def _diffuse(
     indices = nearest.copy()
     size = _slice_size(entries)
     while state[0] < height:
-        diffusion.diffuse(
+        _kernels.diffusion.diffuse(
             pixels, levels, adaptive, entries.table, entries.places, shares, entries.planes, slots,
             strength, limit, errors, state, indices, size, threads.simd_level(),
         )  # fmt: skip
@@ -289,7 +288,9 @@ def _levels(
     step = max(1, SLICE // (8 * width))
     for first in range(0, blocks[0], step):
         last = min(first + step, blocks[0])
-        activity.contrasts(pixels, levels, soft, softest, first, last, team, threads.simd_level())
+        _kernels.activity.contrasts(
+            pixels, levels, soft, softest, first, last, team, threads.simd_level()
+        )
     calm = _around(soft >= SOFT_PIXELS, SOFT_REACH, np.logical_or)
     calm = _around(calm.astype(np.int64), 1, np.add) * FULL // 9
     calm = np.pad(calm.astype(np.uint8), 1, mode="edge")
@@ -300,7 +301,7 @@ def _levels(
     colors = np.zeros((entries.K, 4), np.uint8)
     colors[:, : entries.channels] = entries.colors
     for first in range(0, height, 8 * step):
-        activity.weigh(
+        _kernels.activity.weigh(
             pixels, nearest, colors, calm,
             np.empty((min(8 * step, height - first), blocks[1] + 2), np.int32),
             np.clip(of_contrast, 0, FULL).astype(np.int32),
@@ -360,13 +361,13 @@ def _order(
         missed = np.ones(len(skipped), np.uint8)
         while True:
             wanted = np.zeros((team, len(unknown)), np.uint8)
-            ordered.dither_rows(
+            _kernels.ordered.dither_rows(
                 pixels[piece], nearest[piece], colors, pattern, mixtures, unknown, entries.planes,
                 slots, strength, indices[piece], skipped, missed, wanted, first, level,
             )  # fmt: skip
             if not missed.any():
                 break
-            ordered.mix_wanted(
+            _kernels.ordered.mix_wanted(
                 wanted.max(axis=0), values, entries.table, entries.places, over_black, by_rank,
                 strength, limit, mixtures, unknown, team, level,
             )  # fmt: skip

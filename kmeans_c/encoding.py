@@ -3,7 +3,6 @@
 import io
 import os
 import struct
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -75,7 +74,9 @@ def format_for(path: object) -> str:
         If the ending is of no format that can be written, or a file object has no name.
     """
     name = path if isinstance(path, str | os.PathLike) else getattr(path, "name", None)
-    suffix = Path(name).suffix.lower() if isinstance(name, str | os.PathLike) else ""
+    suffix = ""
+    if isinstance(name, str | os.PathLike):
+        suffix = os.path.splitext(os.fspath(name))[1].lower()  # noqa: PTH122
     if suffix not in FORMATS:
         got = repr(os.fspath(name)) if isinstance(name, str | os.PathLike) else "no name"
         raise ValueError(f"output: expected a name that ends in {', '.join(FORMATS)}, got {got}")

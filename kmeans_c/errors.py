@@ -5,8 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import spaces
-from kmeans_c._kernels.errors import squared_error
+from kmeans_c import _kernels, spaces
 
 SLICE = 1 << 22  # pixels a kernel call: some 10 ms
 
@@ -36,5 +35,5 @@ def mean_squared_error(
     total = 0
     for start in range(0, len(flat), SLICE):
         piece = slice(start, start + SLICE)
-        total += squared_error(flat[piece], every[piece], entries, n_threads)
+        total += _kernels.errors.squared_error(flat[piece], every[piece], entries, n_threads)
     return spaces.mean_squared_error(total, len(flat), channels)

@@ -5,7 +5,6 @@ import errno
 import os
 import stat
 from collections.abc import Callable
-from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
 FilePath: TypeAlias = str | os.PathLike[str]
@@ -45,10 +44,10 @@ def safe_open(path: FilePath) -> BinaryIO:
         FileNotFoundError, PermissionError and the like from the system; IsADirectoryError for a
         folder; OSError for a FIFO, a socket or a device.
     """
-    file = Path(path)
+    file = os.fspath(path)
     # Looked at before it is opened, because opening a FIFO or a device already does something to
     # it; and afterwards, because another process may have put another thing there in between.
-    _require_regular(file.stat(), file)
+    _require_regular(os.stat(file), file)  # noqa: PTH116
     descriptor = os.open(file, _SAFE_READ)
     try:
         _require_regular(os.fstat(descriptor), file)
@@ -80,14 +79,14 @@ def check_target(path: FilePath, *, overwrite: bool = False) -> os.stat_result |
         is false; OSError if it is a symbolic link, a FIFO, a socket or a device, which are never
         replaced; FileNotFoundError if the folder is missing.
     """
-    file = Path(path)
+    file = os.fspath(path)
     try:
-        found = file.lstat()
+        found = os.lstat(file)
     except FileNotFoundError:
-        file.parent.stat()  # which says it if there is no folder to write to
+        os.stat(_folder(file))  # noqa: PTH116 - which says it if there is no folder to write to
         return None
     if not overwrite and not stat.S_ISDIR(found.st_mode):
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(file))
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), file)
     _require_regular(found, file)
     return found
 
@@ -124,10 +123,10 @@ def atomic_write(
         As `check_target` does; the system's own errors, with `path` as their filename; and if what
         was read back is not what was written, or `verify` refused it.
     """
-    file = Path(path)
+    file = os.fspath(path)
     contents = memoryview(data).cast("B")
     old = check_target(file, overwrite=overwrite)
-    temporary = file.with_name(f".kmeans-c-{os.urandom(8).hex()}.tmp")
+    temporary = os.path.join(_folder(file), f".kmeans-c-{os.urandom(8).hex()}.tmp")  # noqa: PTH118
     try:
         # Until it has its final permissions, what may replace a private file is private. A new file
         # has nothing to hide: the umask (and the folder's default ACL) shall decide as usual.
@@ -147,20 +146,24 @@ def atomic_write(
         # The random name is nobody else's, so it may go even if the interrupt came while the file
         # was being created and it is not known whether it was.
         with contextlib.suppress(OSError):
-            temporary.unlink()
+            os.unlink(temporary)  # noqa: PTH108
         if isinstance(error, OSError) and error.errno is not None:
-            raise OSError(error.errno, error.strerror, str(file)) from error
+            raise OSError(error.errno, error.strerror, file) from error
         raise
-    _sync_folder(file.parent)
+    _sync_folder(_folder(file))
 
 
-def _require_regular(found: os.stat_result, file: Path) -> None:
+def _folder(file: str) -> str:
+    return os.path.dirname(file) or os.curdir  # noqa: PTH120
+
+
+def _require_regular(found: os.stat_result, file: str) -> None:
     if stat.S_ISREG(found.st_mode):
         return
     if stat.S_ISDIR(found.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(file))
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), file)
     kind = _KINDS.get(stat.S_IFMT(found.st_mode), "something else")
-    raise OSError(errno.EINVAL, f"Not a regular file but {kind}", str(file))
+    raise OSError(errno.EINVAL, f"Not a regular file but {kind}", file)
 
 
 def _write_all(descriptor: int, contents: memoryview) -> None:
@@ -203,11 +206,11 @@ def _read(descriptor: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _publish(temporary: Path, file: Path, *, overwrite: bool) -> None:
+def _publish(temporary: str, file: str, *, overwrite: bool) -> None:
     if overwrite:
-        temporary.replace(file)
+        os.replace(temporary, file)  # noqa: PTH105
     elif os.name == "nt":
-        temporary.rename(file)  # which on Windows refuses a name that exists
+        os.rename(temporary, file)  # noqa: PTH104 - which on Windows refuses a name that exists
     else:
         try:
             os.link(temporary, file)
@@ -217,12 +220,12 @@ def _publish(temporary: Path, file: Path, *, overwrite: bool) -> None:
             # Without hard links (FAT, some network shares) no single step both publishes and
             # refuses to replace; there, two processes can still meet between these two lines.
             check_target(file)
-            temporary.replace(file)
+            os.replace(temporary, file)  # noqa: PTH105
         else:
-            temporary.unlink()
+            os.unlink(temporary)  # noqa: PTH108
 
 
-def _sync_folder(folder: Path) -> None:
+def _sync_folder(folder: str) -> None:
     # The file is whole and synced; where its name is not yet, the name is the old one or the new
     # one. Not every system can sync a folder, and a failure to is not a failure to write.
     if hasattr(os, "O_DIRECTORY"):

@@ -10,8 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c._kernels import distances
-from kmeans_c._kernels import lloyd as kernels
+from kmeans_c import _kernels
 from kmeans_c.threads import simd_level, team
 
 # Parts that are added up apart: enough for as many threads, few enough to merge for nothing.
@@ -89,7 +88,9 @@ class Points:
         together = max(1, OWN_SLICE // (PART * D))
         for first in range(0, len(parts), together):
             last = min(first + together, len(parts))
-            distances.own(self.X, weights, centroids, labels, parts, PART, first, last, n_threads)
+            _kernels.distances.own(
+                self.X, weights, centroids, labels, parts, PART, first, last, n_threads
+            )
         return float(np.cumsum(parts)[-1])
 
     def distances(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
@@ -102,7 +103,7 @@ class Points:
         step = max(NARROW, min(FAR_SLICE // (K * (D + 2)), FAR_WRITES // K))
         for start in range(0, N, step):
             stop = min(start + step, N)
-            distances.every(self.X, table, result, start, stop, n_threads, self.level)
+            _kernels.distances.every(self.X, table, result, start, stop, n_threads, self.level)
         return result
 
     def _table(self, centroids: NDArray[np.float64]) -> NDArray[Any]:
@@ -110,7 +111,7 @@ class Points:
         rows = D if D <= PLANAR else _up(D, 4) + 1
         table = np.empty((_up(K, 4) // 4, rows, 4), self.real)
         offset = self.offset.astype(self.real).astype(np.float64)
-        kernels.pack(np.ascontiguousarray(centroids), offset, table)
+        _kernels.lloyd.pack(np.ascontiguousarray(centroids), offset, table)
         return table
 
     def _totals(
@@ -124,7 +125,7 @@ class Points:
         sums = np.zeros((segments, lanes, K, D + 1), self.total)
         self._sweep(K, table, labels, sums)
         totals = np.empty((K, D + 1), self.total)
-        kernels.merge(sums, totals)
+        _kernels.lloyd.merge(sums, totals)
         return totals
 
     def _sweep(
@@ -142,7 +143,7 @@ class Points:
         scratch = np.empty((n_threads, (_up(D, 4) + 6) * width), self.real)
         offset = self.offset.astype(self.real)
         for first, last, start, stop in _slices(segments, length, SLICE // (K * (D + 2))):
-            kernels.assign(
+            _kernels.lloyd.assign(
                 self.X, self.weights, table, offset, labels, sums,
                 length, first, last, start, stop, scratch, n_threads, self.level,
             )  # fmt: skip

@@ -5,9 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import spaces, threads
+from kmeans_c import _kernels, spaces, threads
 from kmeans_c._kernels import mapping as kernel
-from kmeans_c._kernels import owners as owners_kernel
 from kmeans_c.histogram import Histogram
 
 Pixels = NDArray[np.uint8]
@@ -147,10 +146,10 @@ class PaletteMap:
         indices = np.empty(len(flat), self.dtype)
         bits = (len(histogram) + len(histogram) // 2).bit_length()  # a third to two thirds full
         slots = np.empty((1 << bits, 2), np.uint32)
-        owners_kernel.fill_slots(histogram.keys, owners, slots, 32 - bits)
+        _kernels.owners.fill_slots(histogram.keys, owners, slots, 32 - bits)
         for start in range(0, len(flat), SLICE):
             stop = start + SLICE
-            owners_kernel.take_rgba(
+            _kernels.owners.take_rgba(
                 flat[start:stop], slots, indices[start:stop], 32 - bits, n_threads
             )
         return indices.reshape(pixels.shape[:-1])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import io
 import os
-from pathlib import Path
 from typing import BinaryIO, TypeAlias, cast
 
 from kmeans_c.encoding import AUTO, ENDINGS, FORMATS, check_format, format_for
@@ -100,7 +99,7 @@ def same_file(input: Source, output: Source) -> bool:  # noqa: A002 - as in comp
     if not isinstance(input, str | os.PathLike) or not isinstance(output, str | os.PathLike):
         return input is output
     try:
-        return Path(input).samefile(output)
+        return os.path.samefile(input, output)  # noqa: PTH121
     except OSError:
         return False
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmeans_c import spaces
-from kmeans_c._kernels import perceptual as kernel
+from kmeans_c import _kernels, spaces
 from kmeans_c.checks import check_float
 from kmeans_c.colors import alike
 from kmeans_c.images import as_pixels
@@ -164,4 +163,4 @@ def _add(
 ) -> None:
     for start in range(0, len(weights), SLICE):
         last = min(start + SLICE, len(weights))
-        kernel.add_distances(planes, weights, owners, entries, bins, start, last)
+        _kernels.perceptual.add_distances(planes, weights, owners, entries, bins, start, last)

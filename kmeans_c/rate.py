@@ -13,14 +13,12 @@ References
 
 import math
 from dataclasses import dataclass
-from decimal import Context, Decimal
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c import spaces
-from kmeans_c._kernels import rate as kernel
+from kmeans_c import _kernels, spaces
 from kmeans_c.threads import thread_count
 
 Indices = NDArray[np.uint8]
@@ -104,6 +102,8 @@ def allowance(error: int, loss: float) -> int:
 
     In decimal arithmetic, which is the same on every machine, as a float power is not.
     """
+    from decimal import Context, Decimal  # noqa: PLC0415 - few runs need it
+
     context = Context(prec=40)
     growth = context.power(Decimal(10), context.divide(Decimal(repr(float(loss))), Decimal(10)))
     return int(context.multiply(Decimal(error), growth - 1))
@@ -173,7 +173,7 @@ class _Search:
         part = max(1, SLICE // (BAND * out.shape[1])) * self.n_threads
         for start in range(0, len(firsts), part):
             stop = start + part
-            kernel.smooth_bands(
+            _kernels.rate.smooth_bands(
                 self.pixels,
                 self.entries,
                 self.indices,
@@ -197,14 +197,14 @@ class _Search:
         new = np.zeros(256, np.int64)
         for first, last in self._rows(firsts):
             if self.by_residual:
-                kernel.count_residuals(indices, first, last, events)
+                _kernels.rate.count_residuals(indices, first, last, events)
             else:
-                kernel.count_events(indices, first, last, events, new)
+                _kernels.rate.count_events(indices, first, last, events, new)
         return _Model(self.by_residual, _bits(events), _bits(new[np.newaxis])[0])
 
     def _error(self, firsts: NDArray[np.int64]) -> int:
         return sum(
-            kernel.total_error(self.pixels, self.entries, self.indices, first, last)
+            _kernels.rate.total_error(self.pixels, self.entries, self.indices, first, last)
             for first, last in self._rows(firsts)
         )
 

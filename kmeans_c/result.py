@@ -1,7 +1,6 @@
 """The outcome of `compress`, as attributes and as JSON."""
 
 import dataclasses
-import json
 import math
 from typing import Any
 
@@ -108,4 +107,6 @@ class Compressed:
         str
             ASCII only; bytes of a name that are not UTF-8 are lone surrogates, as in Python.
         """
+        import json  # noqa: PLC0415 - few programs need it
+
         return json.dumps(self.to_dict())

@@ -3,15 +3,16 @@
 # np.random in annotations would import it, a tenth of this package's own import time.
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from functools import cached_property
 from itertools import islice
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c._kernels import distances
-from kmeans_c._kernels import seeding as kernels
+from kmeans_c import _kernels
 from kmeans_c.lloyd import tiles
 from kmeans_c.threads import simd_level, team
 
@@ -46,18 +47,24 @@ class Draw:
     """
 
     def __init__(self, seed: int | np.random.Generator | None) -> None:
-        if isinstance(seed, np.random.Generator):
+        # A caller that has a Generator has imported numpy.random, which takes 15 ms.
+        if "numpy.random" in sys.modules and isinstance(seed, np.random.Generator):
             # Its bit generator may give 32 bits at a time; 16 bytes of it start one that gives 64.
             seed = int.from_bytes(seed.bytes(16), "little")
         if seed is None:
-            self._bits: Any = np.random.PCG64()
+            self._seed = None
         elif isinstance(seed, int | np.integer) and not isinstance(seed, bool):
             if seed < 0:
                 raise ValueError(f"seed: expected at least 0, got {seed}")
-            self._bits = np.random.PCG64(int(seed))
+            self._seed = int(seed)
         else:
             kind = type(seed).__name__
             raise TypeError(f"seed: expected an integer, a numpy Generator or None, got {kind}")
+
+    @cached_property
+    def _bits(self) -> Any:
+        """The generator, made when it is first needed: a search draws nothing."""
+        return np.random.PCG64(self._seed)
 
     def word(self) -> int:
         """64 random bits."""
@@ -129,7 +136,7 @@ def by_content(
     n_threads = team(n_threads, X.size, SHARE)
     step = max(1, ROWS_SLICE // X.shape[1])
     for first in range(0, len(X), step):
-        kernels.fingerprints(X, marks, first, min(first + step, len(X)), n_threads)
+        _kernels.seeding.fingerprints(X, marks, first, min(first + step, len(X)), n_threads)
     # A stable sort takes twice as long; equal rows may change places where no weight tells.
     order = np.argsort(marks, kind=None if weights is None else "stable")
     marks = marks[order]
@@ -218,7 +225,7 @@ class _Rest:
         """Choose one row."""
         n_threads = team(self.n_threads, self.X.size, SHARE)
         for first, last in self._slices(SLICE // self.X.shape[1]):
-            kernels.closer(
+            _kernels.seeding.closer(
                 self.X, row, self.weights, self.distance, self.parts,
                 PART, first, last, n_threads,
             )  # fmt: skip
@@ -232,7 +239,7 @@ class _Rest:
         work = self.X.shape[1] * len(rows)
         n_threads, level = team(self.n_threads, len(self.X) * work, TRY_SHARE), simd_level()
         for first, last in self._slices(TRY_SLICE // work):
-            distances.potentials(
+            _kernels.distances.potentials(
                 self.X, self.weights, self.distance, table, self.squares, parts,
                 PART, first, last, n_threads, level,
             )  # fmt: skip

@@ -19,7 +19,6 @@ from kmeans_c.quantize import Quantized, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 from kmeans_c.result import Compressed
 from kmeans_c.target_text import parse_size
-from kmeans_c.targets import as_quality, quantize_auto, quantize_quality, quantize_to_size
 
 # What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 to 10 % too much.
 OPTIMIZE_ESTIMATE = 1
@@ -86,7 +85,11 @@ def as_aim(
         most = 16 if quality is None and size is None and not automatic else MAX_COLORS
     else:
         most = check_int("K", K, 1, MAX_COLORS)
-    return Aim(most, automatic, None if quality is None else as_quality(quality), size)
+    if quality is None:
+        return Aim(most, automatic, None, size)
+    from kmeans_c.targets import as_quality  # noqa: PLC0415 - few runs have a target
+
+    return Aim(most, automatic, as_quality(quality), size)
 
 
 def quantized_as(
@@ -96,6 +99,12 @@ def quantized_as(
     if not aim.is_target:
         quantized = quantize(picture.pixels, aim.K, **options)
         return quantized, _encoded(picture, quantized, writing)
+    from kmeans_c.targets import (  # noqa: PLC0415 - few runs have a target
+        quantize_auto,
+        quantize_quality,
+        quantize_to_size,
+    )
+
     del options["palette"], options["weights"]
     if aim.size is None:
         quantized = (

@@ -6,9 +6,11 @@ import re
 import sys
 import threading
 import time
-from pathlib import Path
+from typing import TypeAlias
 
 from kmeans_c._kernels import machine
+
+FilePath: TypeAlias = str | os.PathLike[str]
 
 SIMD_LEVELS = ("baseline", "avx2", "avx512")
 SIMD_VARIABLE = "KMEANS_C_SIMD"
@@ -112,18 +114,18 @@ def _affinity() -> int:
 def _quota() -> int:
     """Processors that this process's CPU quota allows, which OpenMP runtimes do not know."""
     if os.getpid() not in _quotas:
-        _quotas[os.getpid()] = read_quota(Path("/proc/self/cgroup"), Path("/sys/fs/cgroup"))
+        _quotas[os.getpid()] = read_quota("/proc/self/cgroup", "/sys/fs/cgroup")
     return _quotas[os.getpid()]
 
 
-def read_quota(membership: Path, root: Path) -> int:
+def read_quota(membership: FilePath, root: FilePath) -> int:
     """The smallest CPU quota, in whole processors rounded up, on the way from a cgroup to the root.
 
     Parameters
     ----------
-    membership : Path
+    membership : path
         Lines of `hierarchy:controllers:path`, as the kernel's /proc/self/cgroup.
-    root : Path
+    root : path
         Where cgroup v2, or the v1 hierarchies by name, are mounted.
 
     Returns
@@ -141,10 +143,14 @@ def read_quota(membership: Path, root: Path) -> int:
         parts = [part for part in path.split("/") if part not in ("", "..")]
         for depth in range(len(parts) + 1):
             if controllers:
-                folder = root.joinpath("cpu", *parts[:depth])
-                share = [_read(folder / f"cpu.cfs_{name}_us") for name in ("quota", "period")]
+                folder = os.path.join(root, "cpu", *parts[:depth])  # noqa: PTH118
+                share = [
+                    _read(os.path.join(folder, f"cpu.cfs_{name}_us"))  # noqa: PTH118
+                    for name in ("quota", "period")
+                ]
             else:
-                share = _read(root.joinpath(*parts[:depth], "cpu.max")).split()
+                group = os.path.join(root, *parts[:depth], "cpu.max")  # noqa: PTH118
+                share = _read(group).split()
             # No quota reads "max" in version 2 and -1 in version 1.
             if len(share) == 2 and all(value.strip().isdigit() for value in share):
                 quota, period = map(int, share)
@@ -152,9 +158,10 @@ def read_quota(membership: Path, root: Path) -> int:
     return max(smallest, 1)
 
 
-def _read(path: Path) -> str:
+def _read(path: FilePath) -> str:
     try:
-        return path.read_text("ascii", "replace")
+        with open(path, encoding="ascii", errors="replace") as file:  # noqa: PTH123
+            return file.read()
     except OSError:
         return ""
 

@@ -1,8 +1,62 @@
 """Compiled kernels: they know numbers and nothing else; every check stands in the rooms above."""
 
+import importlib
 import os
 
-__all__ = ["machine"]
+TYPE_CHECKING = False  # as in `typing`, which other modules may do without
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kmeans_c._kernels import (
+        activity,
+        cells,
+        color_seeding,
+        coordinates,
+        diffusion,
+        distances,
+        errors,
+        filtering,
+        histogram,
+        lattice,
+        lloyd,
+        lzw,
+        mapping,
+        nearest,
+        ordered,
+        owners,
+        perceptual,
+        points,
+        rate,
+        search,
+        seeding,
+        spaces,
+    )
+
+__all__ = [
+    "activity",
+    "cells",
+    "color_seeding",
+    "coordinates",
+    "diffusion",
+    "distances",
+    "errors",
+    "filtering",
+    "histogram",
+    "lattice",
+    "lloyd",
+    "lzw",
+    "machine",
+    "mapping",
+    "nearest",
+    "ordered",
+    "owners",
+    "perceptual",
+    "points",
+    "rate",
+    "search",
+    "seeding",
+    "spaces",
+]
 
 # An idle thread of libgomp spins for milliseconds before it sleeps. Where processors are short, the
 # thread it waits for has none meanwhile: a search of forty short rounds took ten times as long with
@@ -24,3 +78,10 @@ except ImportError as _error:
 finally:
     if _ours:
         del os.environ[_SPIN]
+
+
+def __getattr__(name: str) -> "Any":
+    # Loading a kernel takes 0.2 ms, and one run needs a third of them.
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return importlib.import_module(f"{__name__}.{name}")

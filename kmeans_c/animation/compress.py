@@ -17,8 +17,8 @@ from kmeans_c import encoding, files
 from kmeans_c.animation import quantize_animation
 from kmeans_c.checks import check_choice
 from kmeans_c.color_text import hex_text
-from kmeans_c.images import ANIMATED, MAX_PIXELS
-from kmeans_c.images.frames import MAX_TOTAL_PIXELS, Animation, read_frames
+from kmeans_c.images import ANIMATED, MAX_PIXELS, MAX_TOTAL_PIXELS
+from kmeans_c.images.frames import Animation, read_frames
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from kmeans_c.command.lines import write_line
 from kmeans_c.command.plan import RefusedError
 from kmeans_c.dithering import DITHERS
 from kmeans_c.encoding import FORMATS, MAX_COLORS
-from kmeans_c.images import ICC, MAX_PIXELS
-from kmeans_c.images.frames import MAX_TOTAL_PIXELS
+from kmeans_c.images import ICC, MAX_PIXELS, MAX_TOTAL_PIXELS
 from kmeans_c.images.metadata import POLICIES
 from kmeans_c.method import INITS
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE

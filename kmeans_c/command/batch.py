@@ -9,11 +9,9 @@ import io
 import logging
 import os
 import sys
-import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,7 +27,6 @@ from kmeans_c.histogram import Histogram
 from kmeans_c.images import read_image
 from kmeans_c.naming import ByFormat, NamedBytes
 from kmeans_c.result import Compressed
-from kmeans_c.targets import TargetNotMet
 
 if TYPE_CHECKING:
     from kmeans_c.images.modes import Pixels
@@ -85,14 +82,23 @@ def do(work: Work, job: Job) -> Compressed | Failure:
         return Failure(
             reason(job.source, error),
             strict_code=strict_code(error),
-            trace="".join(traceback.format_exception(error)) if work.debug else "",
+            trace=trace(error) if work.debug else "",
         )
+
+
+def trace(error: Exception) -> str:
+    """Give the traceback of an error, for --debug."""
+    import traceback  # noqa: PLC0415 - few runs need it
+
+    return "".join(traceback.format_exception(error))
 
 
 def strict_code(error: Exception) -> int:
     """The exit code of a failure under --strict."""
     if isinstance(error, FileExistsError):
         return EXISTS
+    from kmeans_c.targets import TargetNotMet  # noqa: PLC0415 - few runs need it
+
     return BELOW_QUALITY if isinstance(error, TargetNotMet) else 1
 
 
@@ -196,6 +202,8 @@ def _importance(path: str, max_pixels: int) -> Pixels:
 def _make_folders(top: str, target: str) -> None:
     """Make the folders between `top` and a file in it; none of them may be a link."""
     os.makedirs(top, exist_ok=True)  # noqa: PTH103
+    from pathlib import Path  # noqa: PLC0415 - its import takes 3 ms, and few runs need it
+
     folder = Path(top)
     for part in Path(os.path.relpath(target, top)).parent.parts:
         folder /= part

@@ -3,6 +3,7 @@
 import contextlib
 import io
 import os
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -22,6 +23,9 @@ from kmeans_c.images.modes import OPAQUE, Pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
+
+# What an animation may cost in all: at 50 ns a pixel for reading, mapping and writing, two minutes.
+MAX_TOTAL_PIXELS = 1 << 31
 
 # A TIFF costs 0.1 ms a page to count; that a hostile one has more pages than this is all one needs.
 MAX_FRAMES_COUNTED = 1000
@@ -175,7 +179,7 @@ def as_pixels(image: object) -> Pixels:
         pixels = modes.eight_bit(image, Conversion(meaning(None)))
     elif isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).pixels
-    elif isinstance(image, np.ma.MaskedArray):
+    elif _is_masked(image):
         raise TypeError("image: expected an array without a mask, got a masked array")
     elif hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         pixels = _checked(np.asarray(image))
@@ -319,6 +323,12 @@ def _checked(pixels: NDArray[np.generic]) -> Pixels:
             f"image: expected shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {shape}"
         )
     return cast("Pixels", pixels[:, :, 0] if shape[2:] == (1,) else pixels)
+
+
+def _is_masked(image: object) -> bool:
+    # `numpy.ma` takes as long to import as all of this package, and a program that has a masked
+    # array has imported it.
+    return "numpy.ma" in sys.modules and isinstance(image, np.ma.MaskedArray)
 
 
 def _tidy(pixels: Pixels) -> Pixels:

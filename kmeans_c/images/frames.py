@@ -16,6 +16,7 @@ from kmeans_c.files import FilePath
 from kmeans_c.images import (
     ICC,
     MAX_PIXELS,
+    MAX_TOTAL_PIXELS,
     SIDEWAYS,
     gif_file,
     load,
@@ -30,9 +31,6 @@ from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 
 Packed = NDArray[np.uint32]
-
-# What an animation may cost in all: at 50 ns a pixel for reading, mapping and writing, two minutes.
-MAX_TOTAL_PIXELS = 1 << 31
 
 # A frame costs some 0.3 ms whatever its size, as much as so many pixels.
 PIXELS_A_FRAME = 1 << 16

@@ -13,7 +13,7 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kmeans_c._kernels.lzw import Encoder
+from kmeans_c import _kernels
 
 # Indices that are compressed in one kernel call: some 20 ms.
 _SLICE = 1 << 20
@@ -235,7 +235,7 @@ def lzw(indices: NDArray[np.uint8], bits: int) -> bytes:
         Of an index, 1 to 8.
     """
     flat = np.ascontiguousarray(indices).reshape(-1)
-    encoder = Encoder(bits)
+    encoder = _kernels.lzw.Encoder(bits)
     out = np.empty(2 * min(len(flat), _SLICE) + 8, np.uint8)
     parts = [
         out[: encoder.add(flat[start : start + _SLICE], out)].tobytes()
