@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 1 << 16
 
 
-def as_colors(name: str, colors: ArrayLike, *, least: int = 1) -> Colors:
-    """(n, 3) or (n, 4) distinct colours: integers 0..255, or text as in CSS ("#c8102e", "red").
+def as_colors(name: str, colors: ArrayLike, *, least: int = 1, distinct: bool = True) -> Colors:
+    """(n, 3) or (n, 4) colours: integers 0..255, or text as in CSS ("#c8102e", "red").
 
-    A fully transparent colour is (0, 0, 0, 0), whatever it hides. The result is a copy.
+    A fully transparent colour is (0, 0, 0, 0), whatever it hides; where colours need not be
+    `distinct` they are a table that was given, and stay as they are. The result is a copy.
     """
     try:
         array = np.array(_numbers(name, colors))
@@ -37,11 +38,19 @@ def as_colors(name: str, colors: ArrayLike, *, least: int = 1) -> Colors:
     if array.min() < 0 or array.max() > 255:
         raise ValueError(f"{name}: expected 0..255, got {array.min()}..{array.max()}")
     array = array.astype(np.uint8)
-    if array.shape[1] == 4:
-        array[array[:, 3] == 0] = 0
+    if not distinct:
+        return array
+    array = hidden(array)
     if len(np.unique(array, axis=0)) < len(array):
         raise ValueError(f"{name}: expected distinct colours, got some twice")
     return array
+
+
+def hidden(colors: Colors) -> Colors:
+    """Colours (n, 3) or (n, 4) with (0, 0, 0, 0) for every fully transparent one."""
+    if colors.shape[1] == 4 and not colors[:, 3].all():
+        return np.where(colors[:, 3:] == 0, np.uint8(0), colors)
+    return colors
 
 
 def in_rgb(colors: Colors) -> Colors:

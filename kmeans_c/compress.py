@@ -49,6 +49,8 @@ def compress(
     quality: str | int | tuple[int, int] | None = None,
     target_size: str | int | None = None,
     palette: Palette | ArrayLike | None = None,
+    strict_palette: bool = False,
+    keep_palette: bool | None = None,
     init: str | ArrayLike = "search",
     effort: str = "balanced",
     space: str = "srgb",
@@ -93,9 +95,17 @@ def compress(
         metadata. These three exclude each other, and are not for frames, `palette` and `weights`.
     ITERS : int or None
         Rounds of Lloyd's algorithm, 0 or more. None: until nothing changes.
-    palette, init, effort, space, weights, keep, dither, dither_strength, seed, n_threads
+    palette, strict_palette, init, effort, space, weights, keep, dither, dither_strength, seed, \
+n_threads
         As for `quantize`. Frames can't have `palette`, `weights` and `keep`, nor any `space`
         and `dither` but the default.
+    keep_palette : bool, optional
+        Whether the output holds a palette as it is: all entries in their order, unused and double
+        ones too, if its format has a palette. Such a file is written even if it is larger than the
+        input. It is the one of `palette`, or with True else the input's own, with its indices: an
+        input without a palette is refused then. False: entries may be dropped and put into any
+        order, which takes fewer bytes. Default: True for `palette`; an indexed input that has no
+        more than `K` colours keeps its own, unless `K` is given and less than its entries.
     per_frame : bool
         Whether each frame has a palette of its own.
     first : bool
@@ -153,19 +163,24 @@ def compress(
     method = {"init": init, "effort": effort, "seed": seed, "n_threads": n_threads}
     still = {
         "palette": palette,
+        "strict_palette": strict_palette,
         "space": space,
         "weights": weights,
         "keep": keep,
         "dither": dither,
         "dither_strength": dither_strength,
     }
-    aim = as_aim(K, quality, target_size, fixed=palette is not None or weights is not None)
+    if strict_palette and palette is None:
+        raise ValueError("strict_palette: expected a palette, got None")
+    fixed = palette is not None or weights is not None or bool(keep_palette)
+    aim = as_aim(K, quality, target_size, fixed=fixed)
     writing = Writing(
         kind=format_of_output(format, target),
         optimize=check_int("optimize", optimize, 0, MOST_OPTIMIZE),
         lossy=check_float("lossy", lossy, 0, MOST_LOSS),
         metadata=check_choice("metadata", metadata, POLICIES),
         n_threads=n_threads,
+        keep_palette=keep_palette,
     )
     check_choice("icc", icc, ICC)
     if lossy and dither != "none":
@@ -180,7 +195,7 @@ def compress(
     picture = read_image(source, max_pixels=max_pixels, icc=icc)
     writing = writing.to(picture, first=first)
     if takes_all(picture, writing.kind, first=first, in_place=in_place):
-        check_for_frames(still, aim, lossy=lossy, preview=preview)
+        check_for_frames(still | {"keep_palette": keep_palette}, aim, lossy=lossy, preview=preview)
         data, done = _animation(
             source,
             writing,
@@ -194,17 +209,20 @@ def compress(
                 **method,
             },
         )
-        verify = None  # it is verified
+        verify, wanted = None, False  # it is verified
     else:
         quantized, encoded = quantized_as(
             picture, aim, writing, {"ITERS": ITERS, **method, **still}
         )
         data, done = encoded.data, described(picture, quantized, encoded)
         verify = None if encoded.format == "jpeg" else encoded.shown_by
+        # Whoever gives a palette wants it in the file, whatever it takes.
+        given = palette is not None or keep_palette is True
+        wanted = given and encoded.stored is not None
     encoded_as = done.format
 
     written = True
-    if len(data) > picture.n_bytes and not allow_larger:
+    if len(data) > picture.n_bytes and not (allow_larger or wanted):
         tells = kept(picture.metadata, writing.metadata) != picture.metadata
         # Who wants no metadata in a file gets no file that has some.
         written = writing.takes(picture) and (in_place or writing.metadata != "none" or not tells)
@@ -241,9 +259,11 @@ def _write(
 
 def _kept(done: Compressed, picture: Picture, *, tells: bool) -> Compressed:
     """What is to be said where the input stays what it is."""
+    notes = tuple(note for note in done.notes if not note.startswith("palette: "))
     return dataclasses.replace(
         done,
-        notes=(*done.notes, "with all its metadata") if tells else done.notes,
+        notes=(*notes, "with all its metadata") if tells else notes,
+        indices_kept=None if picture.indexed is None else True,
         format=picture.format,
         frames_written=picture.frames,
         losses=(),

@@ -150,6 +150,7 @@ def encode(
     optimize: int = OPTIMIZE,
     metadata: Metadata | None = None,
     policy: str = "safe",
+    keep_palette: bool = False,
 ) -> bytes:
     """Encode an image that has a palette.
 
@@ -161,7 +162,8 @@ def encode(
     Parameters
     ----------
     palette : (n, 3) or (n, 4) array of uint8
-        The colours, at most 256. Those that no pixel has are left out.
+        The colours, at most 256. Those that no pixel has are left out, unless the palette is to be
+        kept.
     indices : (H, W) array of uint8
         The palette entry of each pixel.
     format : str
@@ -172,6 +174,9 @@ def encode(
         Of the image; its profile is that of the palette. ICO holds none.
     policy : {"none", "safe", "keep"}
         What of it is written, see `metadata`.
+    keep_palette : bool
+        Whether the file's table is the palette as it is, with its order, its unused and its double
+        entries, wherever the file has one: see `holds_palette`.
 
     Returns
     -------
@@ -188,34 +193,38 @@ def encode(
     """
     kind = check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
-    _check_fits(palette, indices, kind)
     _check_colors(palette)
+    seen, numbers = used(palette, indices)
+    _check_fits(seen, numbers, kind)
+    if not keep_palette:
+        palette, indices = seen, numbers
     about = Metadata() if metadata is None else metadata
     if kind == "png":
-        png = encode_png(palette, indices, optimize)
+        png = encode_png(palette, indices, optimize, keep_palette=keep_palette)
         # After oxipng, which would take some of them away.
         chunks = png_chunks(kept(about, policy))
         return b"".join([png[:_PNG_HEADER], *chunks, png[_PNG_HEADER:]])
     described = save_options(about, kind, policy)
     if kind == "ico":
-        return _icon(palette, indices, optimize)
-    palette, indices = used(palette, indices)
+        return _icon(palette, indices, optimize, keep_palette=keep_palette)
     if kind == "bmp":
         from kmeans_c.images.bmp_file import encode_bmp  # noqa: PLC0415 - rarely needed
 
         return encode_bmp(palette, indices, described.get("dpi"))
     options: dict[str, Any] = {}
     if kind == "jpeg":
+        palette, indices = seen, numbers
         # A profile of RGB does not fit grey pixels.
         grey = about.icc is None and bool(np.all(palette[:, :3] == palette[:, :1]))
         image = Image.fromarray((palette[:, 0] if grey else palette[:, :3]).take(indices, axis=0))
         options = {"quality": JPEG_QUALITY, "subsampling": 0, "optimize": True}
-    elif kind == "webp" or (kind == "tiff" and palette.shape[1:] == (4,)):
+    elif not holds_palette(kind, seen):
         image = Image.fromarray(palette.take(indices, axis=0))
     else:
         image = indexed_image(palette, indices)
-        if kind == "gif" and "transparency" in image.info:
-            options = {"transparency": len(image.info.pop("transparency")) - 1}
+        image.info.pop("transparency", None)
+        if kind == "gif":
+            options = {"optimize": not keep_palette} | _gif_transparency(palette, indices)
     if kind == "webp":
         quality, method = _WEBP_EFFORT[optimize]
         options = {"lossless": True, "exact": True, "quality": quality, "method": method}
@@ -224,6 +233,31 @@ def encode(
     file = io.BytesIO()
     image.save(file, kind, **options, **described)
     return file.getvalue()
+
+
+def holds_palette(format: str, colors: NDArray[np.uint8]) -> bool:  # noqa: A002 - as in encode
+    """Say whether a file has a palette, and indices instead of colours.
+
+    Parameters
+    ----------
+    format : str
+    colors : (n, 3) or (n, 4) array of uint8
+        Those that pixels have.
+    """
+    if format in ("tiff", "ico"):
+        return colors.shape[1] == 3 or bool(colors[:, 3].min() == OPAQUE)
+    return format in ("png", "gif", "bmp")
+
+
+def _gif_transparency(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> dict[str, int]:
+    """Name the transparent entry: the one that pixels have, if there are several."""
+    clear = np.flatnonzero(palette[:, 3] == 0) if palette.shape[1] == 4 else np.empty(0, int)
+    if not len(clear):
+        return {}
+    entries = clear.tolist()
+    return {
+        "transparency": next((entry for entry in entries if (indices == entry).any()), entries[0])
+    }
 
 
 def encode_smallest(
@@ -247,7 +281,7 @@ def encode_smallest(
     """
     best, data = "png", encode(palette, indices, "png", **options)
     for kind in AUTO[1:]:
-        if _misfit(palette, indices, kind) is None:
+        if misfit(palette, indices, kind) is None:
             other = encode(palette, indices, kind, **options)
             if len(other) < len(data):
                 best, data = kind, other
@@ -288,6 +322,29 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
     return bool(np.all(shown == expected))
 
 
+def stores(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> bool:
+    """Say whether an encoded image holds exactly this table and these indices.
+
+    Parameters
+    ----------
+    data : bytes
+        The contents of an image file that has a palette.
+    palette : (n, 3) or (n, 4) array of uint8
+        Its entries. Some formats have longer tables, of which these are the first.
+    indices : (H, W) array of uint8
+    """
+    if data.startswith(_ICO_START):
+        data = data[_ICO_HEADER.size :]
+    try:
+        found = read_image(io.BytesIO(data), max_pixels=indices.size, icc="keep").indexed
+    except OSError:
+        return False
+    if found is None:
+        return False
+    table = found.palette[: len(palette), :3]
+    return np.array_equal(table, palette[:, :3]) and np.array_equal(found.indices, indices)
+
+
 def _check_colors(palette: NDArray[np.uint8]) -> None:
     if len(palette) > MAX_COLORS:
         raise ValueError(
@@ -297,12 +354,12 @@ def _check_colors(palette: NDArray[np.uint8]) -> None:
 
 
 def _check_fits(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> None:
-    reason = _misfit(palette, indices, kind)
+    reason = misfit(palette, indices, kind)
     if reason is not None:
         raise ValueError(f"format: {reason}")
 
 
-def _misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> str | None:
+def misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> str | None:
     """Say why a format can't hold an image."""
     height, width = indices.shape
     largest = _LARGEST_SIDE.get(kind)
@@ -325,18 +382,20 @@ def _misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -
     return None
 
 
-def _icon(palette: NDArray[np.uint8], indices: NDArray[np.uint8], optimize: int) -> bytes:
+def _icon(
+    palette: NDArray[np.uint8], indices: NDArray[np.uint8], optimize: int, *, keep_palette: bool
+) -> bytes:
     """An ICO of one PNG.
 
     A PNG with transparency is in full colour: not every reader of icons, Pillow among them, looks
     for it in a palette.
     """
-    if palette.shape[1] == 4 and np.any(palette[:, 3] < OPAQUE):
+    if not holds_palette("ico", used(palette, indices)[0]):
         file = io.BytesIO()
         Image.fromarray(palette.take(indices, axis=0)).save(file, "png", optimize=True)
         png = file.getvalue()
     else:
-        png = encode_png(palette, indices, optimize)
+        png = encode_png(palette, indices, optimize, keep_palette=keep_palette)
     height, width = indices.shape
     sides = width & 255, height & 255  # 256 is written as 0
     return _ICO_HEADER.pack(0, 1, 1, *sides, 0, 0, 1, 32, len(png), _ICO_HEADER.size) + png

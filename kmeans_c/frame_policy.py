@@ -81,6 +81,7 @@ def check_for_frames(
     """Refuse options that exist for still images only."""
     given = {name: still[name] is not None for name in ("palette", "weights", "keep")}
     given |= {"space": still["space"] != "srgb", "dither": still["dither"] != "none"}
+    given |= {"keep_palette": bool(still["keep_palette"])}
     given |= {"lossy": lossy > 0, "preview": preview is not None}
     given |= {"K": aim.automatic, "quality": aim.quality is not None}
     given |= {"target_size": aim.size is not None}

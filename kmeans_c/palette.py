@@ -1,4 +1,4 @@
-"""A palette: distinct colours, fitted to a histogram or given, and what pixels become with it."""
+"""A palette: colours in order, fitted to a histogram or given, and mapping pixels to it."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import assign, fit
-from kmeans_c.colors import MAX_ENTRIES, alike, as_colors, in_rgb
+from kmeans_c.colors import MAX_ENTRIES, alike, as_colors, hidden, in_rgb
 from kmeans_c.dithering import DITHERS, check_strength
 from kmeans_c.dithering import dither as dithered
+from kmeans_c.given import Table, check_strict, has_clear_entry, has_clear_pixels, with_clear_entry
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
 from kmeans_c.mapping import PaletteMap, map_counted
@@ -19,6 +20,7 @@ from kmeans_c.spaces import SPACES
 from kmeans_c.threads import team, thread_count
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import BinaryIO
 
     from numpy.typing import ArrayLike, NDArray
@@ -30,42 +32,62 @@ SHARE = 1 << 15  # colours that are worth a thread: some 5 ms
 
 
 class Palette:
-    """From 1 to 65,536 distinct colours, in an order that stays.
+    """From 1 to 65,536 colours, in an order that stays.
+
+    A palette that is given is data: its entries keep their places, also those that are equal to
+    another one. Pixels get the first of equal entries.
 
     Parameters
     ----------
     colors : (n, 3) or (n, 4) array_like of integers 0..255, or Palette
-        RGB or RGBA. A fully transparent colour is (0, 0, 0, 0), whatever it hides.
+        RGB or RGBA.
     counts : (n,) array_like of integers, optional
         Pixels of each colour where it was fitted.
+    names : sequence of str, optional
+        One for each colour, perhaps empty.
 
     Attributes
     ----------
     colors : (n, 3) or (n, 4) array of uint8
+        A fully transparent colour is (0, 0, 0, 0), whatever it hides. Read-only.
+    table : (n, 3) or (n, 4) array of uint8
+        The same as it was given, with the colours behind full transparency, which files keep.
         Read-only.
     counts : (n,) array of int64, or None
         Read-only.
+    names : tuple of str, or None
 
     Raises
     ------
     TypeError
-        If `colors` or `counts` are not integers.
+        If `colors` or `counts` are not integers, or a name is no str.
     ValueError
-        If there is no colour, a number is out of range, or two colours are the same.
+        If there is no colour, a number is out of range, or there are not as many counts or names as
+        colours.
     """
 
-    __slots__ = ("colors", "counts")
+    __slots__ = ("colors", "counts", "names", "table")
 
     colors: NDArray[np.uint8]
+    table: NDArray[np.uint8]
     counts: NDArray[np.int64] | None
+    names: tuple[str, ...] | None
 
-    def __init__(self, colors: ArrayLike | Palette, counts: ArrayLike | None = None) -> None:
+    def __init__(
+        self,
+        colors: ArrayLike | Palette,
+        counts: ArrayLike | None = None,
+        names: Sequence[str] | None = None,
+    ) -> None:
         if isinstance(colors, Palette):
             counts = colors.counts if counts is None else counts
-            colors = colors.colors
-        self.colors = as_colors("palette", colors)
-        self.colors.flags.writeable = False
+            names = colors.names if names is None else names
+            colors = colors.table
+        self.table = as_colors("palette", colors, distinct=False)
+        self.colors = hidden(self.table)
+        self.table.flags.writeable = self.colors.flags.writeable = False
         self.counts = None if counts is None else _as_counts(counts, len(self.colors))
+        self.names = None if names is None else _as_names(names, len(self.colors))
 
     @classmethod
     def fit(
@@ -123,9 +145,14 @@ class Palette:
         space: str = "srgb",
         dither: str = "none",
         dither_strength: float = 1.0,
+        strict: bool = False,
         n_threads: int | None = None,
     ) -> NDArray[Any]:
         """Find the nearest entry for each pixel, or dither.
+
+        Fully transparent pixels get a fully transparent entry. Where the palette has none they get
+        the index ``len(palette)``, one beyond the last: that of the entry which
+        `with_transparent` appends.
 
         Parameters
         ----------
@@ -135,17 +162,30 @@ class Palette:
             Where distances are measured.
         dither, dither_strength
             As for `quantize`.
+        strict : bool
+            Whether to refuse a pixel whose colour is not in the palette. Fully transparent pixels
+            have none.
         n_threads : int, optional
             The result does not depend on it.
 
         Returns
         -------
-        (H, W) array of uint8, or of uint16 if there are more than 256 entries
+        (H, W) array of uint8, or of uint16 if there is an index above 255 to be had
             Ties go to the lowest index. Distances are those of `quantize`.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an argument is of the wrong kind, or impossible; if `strict` is set, and a colour is
+            not in the palette: the message names it and the first pixel that has it.
         """
         check_choice("dither", dither, DITHERS)
         check_strength(dither_strength)
-        pixels, colors = alike(as_pixels(image), self.colors)
+        pixels = as_pixels(image)
+        table = Table.of(self.for_pixels(pixels).colors)
+        if strict:
+            check_strict(pixels, table.colors)
+        pixels, colors = alike(pixels, table.entries)
         threads = thread_count(n_threads)
         if check_choice("space", space, SPACES) == "srgb":
             indices = PaletteMap(colors).map(pixels, n_threads=threads)
@@ -153,17 +193,42 @@ class Palette:
             histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=threads)
             found = assign(histogram, colors, n_threads=threads, space=space)
             indices = map_counted(pixels, histogram, colors, found.owners, space, n_threads=threads)
-        if dither == "none":
-            return indices
-        return dithered(
-            np.ascontiguousarray(pixels),
-            colors,
-            dither,
-            strength=dither_strength,
-            space=space,
-            nearest=indices,
-            n_threads=threads,
-        )
+        if dither != "none":
+            indices = dithered(
+                np.ascontiguousarray(pixels),
+                colors,
+                dither,
+                strength=dither_strength,
+                space=space,
+                nearest=indices,
+                n_threads=threads,
+            )
+        return table.to_table(indices)
+
+    def with_transparent(self) -> Palette:
+        """Append the fully transparent entry (0, 0, 0, 0), if there is none.
+
+        Returns
+        -------
+        Palette
+            The others keep their indices.
+
+        Raises
+        ------
+        ValueError
+            If there are 65,536 distinct entries already.
+        """
+        if has_clear_entry(self.colors):
+            return self
+        table, _ = with_clear_entry(self.table)
+        added = len(table) - len(self)
+        counts = None if self.counts is None else np.append(self.counts, [0] * added)
+        names = None if self.names is None else (*self.names, *[""] * added)
+        return Palette(table, counts, names)
+
+    def for_pixels(self, pixels: NDArray[np.uint8]) -> Palette:
+        """Return the palette that an image needs: `with_transparent` if some pixel is."""
+        return self.with_transparent() if has_clear_pixels(pixels) else self
 
     @classmethod
     def read(cls, file: FilePath | BinaryIO, format: str | None = None) -> Palette:  # noqa: A002
@@ -213,6 +278,16 @@ class Palette:
     def __repr__(self) -> str:
         shown = " ".join("#" + bytes(color).hex() for color in self.colors[:4])
         return f"<Palette: {len(self)} colours, {shown}{' ...' if len(self) > 4 else ''}>"
+
+
+def _as_names(names: Sequence[str], n: int) -> tuple[str, ...]:
+    listed = tuple(names)
+    for name in listed:
+        if not isinstance(name, str):
+            raise TypeError(f"names: expected str, got {type(name).__name__}")
+    if isinstance(names, str) or len(listed) != n:
+        raise ValueError(f"names: expected {n}, one for each colour, got {len(listed)}")
+    return listed
 
 
 def _as_counts(counts: ArrayLike, n: int) -> NDArray[np.int64]:

@@ -9,6 +9,9 @@ from PIL import Image
 
 from kmeans_c.checks import check_int
 from kmeans_c.encoding import MAX_COLORS
+from kmeans_c.given import has_clear_entry, has_clear_pixels, with_clear_entry
+from kmeans_c.images import as_pixels
+from kmeans_c.images.indexed import palette_of
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import quantize as engine
@@ -48,7 +51,9 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
         found; here all is refined.
     palette : PIL.Image.Image, optional
         Of mode P: map to its colours. All of them stay, in their places; `colors` and `kmeans` are
-        not used then.
+        not used then. If `im` has fully transparent pixels and the palette no such entry, one is
+        appended, which ``info["transparency"]`` names; of 256 entries the last that is equal to
+        another one becomes it, and without such an entry the palette is refused.
     dither : PIL.Image.Dither, optional
         NONE (or None) or FLOYDSTEINBERG.
 
@@ -89,12 +94,10 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
         entries, indices = found.palette, found.indices
     else:
         entries = _entries(palette)
-        hidden = entries.copy()
-        hidden[hidden[:, 3] == 0] = 0
-        # A Palette holds each colour once; the image's own may not.
-        first = np.sort(np.unique(hidden, axis=0, return_index=True)[1])
-        found = engine(im, palette=Palette(hidden[first]), dither=diffusion)
-        indices = first.astype(np.uint8)[found.indices]
+        pixels = as_pixels(im)
+        if has_clear_pixels(pixels) and not has_clear_entry(entries):
+            entries, _ = with_clear_entry(entries, MAX_COLORS)
+        indices = engine(pixels, palette=Palette(entries), dither=diffusion).indices
     result = _of_mode_p(entries, indices)
     kept = {key: value for key, value in im.info.items() if not _is_of_palette(key, value)}
     result.info = kept | result.info
@@ -122,15 +125,9 @@ def _entries(palette: object) -> NDArray[np.uint8]:
     palette.load()
     if palette.mode != "P":
         raise ValueError(f"palette: expected an image of mode P, got mode {palette.mode}")
-    flat = palette.getpalette("RGBA") or []
-    if not flat:
+    entries = palette_of(palette)
+    if not len(entries):
         raise ValueError("palette: expected at least one colour, got none")
-    entries = np.array(flat, np.uint8).reshape(-1, 4)
-    clear = palette.info.get("transparency")
-    if isinstance(clear, bytes):
-        entries[: len(clear), 3] = np.frombuffer(clear, np.uint8)[: len(entries)]
-    elif isinstance(clear, int):
-        entries[clear : clear + 1, 3] = 0
     return entries
 
 

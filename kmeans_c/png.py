@@ -63,12 +63,18 @@ _HEURISTICS = (("MinSum",), ("MinSum", "Bigrams"), ("Up", "MinSum", "Entropy", "
 class Form(NamedTuple):
     """A layout of the same image."""
 
-    order: str  # of the palette: "given", "frequency", "chain" or "zeng"
+    order: str  # of the palette: "given", "frequency", "chain", "zeng" or "as given"
     packed: bool  # several pixels a byte, where the colours allow it
     filtered: bool
 
 
 PLAIN = Form("frequency", packed=True, filtered=False)
+
+# The forms of a palette that was given: it stays as it is, and says how many bits a pixel has.
+_TRIED_AS_GIVEN = (
+    Form("as given", packed=True, filtered=False),
+    Form("as given", packed=True, filtered=True),
+)
 
 # The forms tried, by what each adds on photos, scans, drawings and screenshots; others, and more of
 # oxipng's heuristics, add nothing.
@@ -83,7 +89,9 @@ _TRIED = (
 _optimizing: list[int] = []  # the process that has started oxipng's threads
 
 
-def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> bytes:
+def encode_png(
+    palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE, *, keep_palette: bool = False
+) -> bytes:
     """Encode an indexed PNG of 1, 2, 4 or 8 bits a pixel, without entries that no pixel has.
 
     Parameters
@@ -97,6 +105,9 @@ def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> byte
         sample, 4 and more try the whole image in all of them, 5 and 6 end with zopfli, which takes
         minutes on large images. From 2 on oxipng makes the last bytes where it is installed
         (``pip install kmeans-c[optimize]``); zlib does otherwise.
+    keep_palette : bool
+        Whether PLTE and tRNS hold the palette as it is, with its order, its unused and its double
+        entries; the bits a pixel are then the fewest for that many entries.
 
     Returns
     -------
@@ -104,9 +115,13 @@ def encode_png(palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE) -> byte
         The contents of the file: IHDR, PLTE, tRNS if needed, IDAT and IEND. Its pixels are the
         same everywhere; its bytes for one version of zlib or oxipng.
     """
-    palette, indices = used(palette, indices)
+    forms: tuple[Form, ...]
+    if keep_palette:
+        forms = _TRIED_AS_GIVEN if optimize >= 2 else _TRIED_AS_GIVEN[:1]
+    else:
+        palette, indices = used(palette, indices)
+        forms = _forms(optimize, narrow=len(palette) <= 16)
     sample = _sample(indices)
-    forms = _forms(optimize, narrow=len(palette) <= 16)
     orders = _orders(palette, sample, {form.order for form in forms})
     if optimize in (2, 3):
         sizes = [
@@ -209,7 +224,7 @@ def _orders(palette: Bytes, sample: Bytes, names: Iterable[str]) -> dict[str, tu
             order = np.array(_zeng(meetings), np.intp)
         else:
             order = np.arange(n)
-        if palette.shape[1] == 4:
+        if palette.shape[1] == 4 and name != "as given":
             # What is not opaque comes first: tRNS ends with the last of it.
             order = order[np.argsort(palette[order, 3] == OPAQUE, kind="stable")]
         ranks = np.empty(n, np.uint8)

@@ -19,8 +19,10 @@ from kmeans_c.colors import MAX_ENTRIES, alike, in_rgb
 from kmeans_c.dithering import DITHERS, check_strength
 from kmeans_c.dithering import dither as dithered
 from kmeans_c.errors import mean_squared_error
+from kmeans_c.given import Table, check_strict
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import as_pixels
+from kmeans_c.images import as_indexed, as_pixels
+from kmeans_c.images.indexed import Indexed
 from kmeans_c.mapping import map_counted
 from kmeans_c.method import as_method
 from kmeans_c.palette import Palette
@@ -40,7 +42,8 @@ class Quantized:
     palette : (n, 3) or (n, 4) array of uint8
         The colours, all distinct and all used: RGB, or RGBA if the image has transparency. A fully
         transparent entry comes first, the others follow from dark to light. A palette that was
-        given is here as it was.
+        given is here as it was, followed by (0, 0, 0, 0) if the image has fully transparent pixels
+        and the palette had no such entry.
     indices : (H, W) array of uint8, or of uint16 if there are more than 256 colours
         The palette entry of each pixel.
     counts : (n,) array of int64
@@ -51,6 +54,9 @@ class Quantized:
         transparency it is the mean of the distances seen over black and over white.
     n_iter : int
         Rounds of Lloyd's algorithm; 0 where the image has no more than K colours.
+    given : bool
+        Whether the palette was given: files then hold it as it is, with its order, its unused and
+        its double entries.
     """
 
     palette: NDArray[np.uint8]
@@ -58,6 +64,7 @@ class Quantized:
     counts: NDArray[np.int64]
     mse: float
     n_iter: int
+    given: bool = False
 
     @property
     def psnr(self) -> float:
@@ -115,6 +122,7 @@ class Quantized:
             self.indices,
             encoding.format_for(path) if format is None else format,
             optimize=optimize,
+            keep_palette=self.given,
         )
         if isinstance(path, str | os.PathLike):
             files.atomic_write(path, data, overwrite=overwrite)
@@ -128,6 +136,8 @@ def quantize(
     ITERS: int | None = 10,
     *,
     palette: Palette | ArrayLike | None = None,
+    strict_palette: bool = False,
+    keep_palette: bool = False,
     init: str | ArrayLike = "search",
     effort: str = "balanced",
     space: str = "srgb",
@@ -152,8 +162,17 @@ def quantize(
         Rounds of Lloyd's algorithm on all colours, 0 or more; fewer are made where nothing changes
         any more. None: until then.
     palette : Palette or (n, 3) or (n, 4) array_like, optional
-        Map to these colours as they are: integers 0..255, or text such as "#c8102e". K, ITERS,
-        init, effort, weights, keep and seed are not used then.
+        Map to these colours as they are: integers 0..255, or text such as "#c8102e". All entries
+        keep their indices; pixels get the first of equal ones. Fully transparent pixels stay so: if
+        the palette has no such entry, (0, 0, 0, 0) is appended. K, ITERS, init, effort, weights,
+        keep and seed are not used then.
+    strict_palette : bool
+        Whether to refuse an image that has a colour which is not in `palette`; fully transparent
+        pixels have none.
+    keep_palette : bool
+        Whether an indexed image (a Pillow image of mode P, an indexed PNG, GIF, BMP or TIFF) stays
+        what it is: its palette, with all entries in their order, and its indices. The arguments
+        that are not used with `palette` are not used then, nor are space and dither.
     init : {"search", "splitting", "k-means++", "random"} or (K, 3) or (K, 4) array_like
         Where the centroids start. "search": binary splitting [2]_, improved by swaps [3]_ on a
         coarse histogram; "splitting": without the swaps; "k-means++" [4]_ and "random" draw among
@@ -224,12 +243,19 @@ def quantize(
     method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
     check_choice("dither", dither, DITHERS)
     check_strength(dither_strength)
+    if keep_palette:
+        return untouched(_own_palette(image, palette))
     pixels = as_pixels(image)
     threads = team(thread_count(n_threads), pixels.shape[0] * pixels.shape[1], SHARE)
     importance = None if weights is None else as_importance(weights, pixels.shape[:2])
+    if strict_palette and palette is None:
+        raise ValueError("strict_palette: expected a palette, got None")
     if palette is not None:
-        given = Palette(palette)
-        pixels, colors = alike(pixels, given.colors)
+        given = Palette(palette).for_pixels(pixels)
+        table = Table.of(given.colors)
+        if strict_palette:
+            check_strict(pixels, table.colors)
+        pixels, colors = alike(pixels, table.entries)
     elif len(method.keep):
         pixels, kept = alike(pixels, method.keep)
         method = method._replace(keep=kept)
@@ -260,7 +286,37 @@ def quantize(
         dither_strength=dither_strength,
         n_threads=threads,
     )
-    return quantized if palette is None else replace(quantized, palette=np.array(given.colors))
+    if palette is None:
+        return quantized
+    return replace(
+        quantized,
+        palette=np.array(given.table),
+        indices=table.to_table(quantized.indices),
+        counts=table.counts(quantized.counts),
+        given=True,
+    )
+
+
+def untouched(indexed: Indexed) -> Quantized:
+    """Give an indexed image with its own palette and indices."""
+    table, indices = indexed.palette, indexed.indices
+    return Quantized(
+        palette=table,
+        indices=indices,
+        counts=np.bincount(indices.ravel(), minlength=len(table)),
+        mse=0.0,
+        n_iter=0,
+        given=True,
+    )
+
+
+def _own_palette(image: Any, palette: object) -> Indexed:
+    if palette is not None:
+        raise ValueError("keep_palette: expected no palette beside the image's own")
+    indexed = as_indexed(image)
+    if indexed is None:
+        raise ValueError("keep_palette: expected an image with a palette, got one without")
+    return indexed
 
 
 def mapped(

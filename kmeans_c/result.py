@@ -24,7 +24,9 @@ class Compressed:
     palette_size : int
         Colours the image was reduced to.
     palette : tuple of str
-        These colours, as "#rrggbb" or "#rrggbbaa". Empty where each frame has its own.
+        These colours, as "#rrggbb" or "#rrggbbaa". Empty where each frame has its own. Where a
+        file holds a palette that was given, or the input's own, all its entries: unused and double
+        ones, too.
     colors_before, colors_after : int
         Distinct colours that the input and the output show. After a JPEG was written they are more
         than `palette_size`, because a JPEG can't hold a palette.
@@ -45,8 +47,13 @@ class Compressed:
         The same as a peak signal-to-noise ratio in dB; infinite if nothing was lost.
     n_iter : int
         Rounds of Lloyd's algorithm.
+    indices_kept : bool or None
+        Whether the output has the palette and the indices of the input; entries may follow them.
+        None: the input has none, or it has several frames. What is lossless for colours (`mse` 0)
+        may change all indices.
     notes : tuple of str
-        What the file says of its colours and could not be followed.
+        What the file says of its colours and could not be followed; and, after "palette: ", how a
+        palette that was given was changed.
     losses : tuple of str
         What the input holds beside its pictures and the output does not, but for metadata that the
         policy leaves out: further pictures of a JPEG, reduced-size images of a TIFF, metadata
@@ -77,6 +84,7 @@ class Compressed:
     notes: tuple[str, ...]
     losses: tuple[str, ...]
     seconds: float
+    indices_kept: bool | None = None
 
     @property
     def larger(self) -> bool:

@@ -11,7 +11,17 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.color_text import hex_text
-from kmeans_c.encoding import FORMATS, MAX_COLORS, decodes_to, encode, encode_smallest
+from kmeans_c.colors import hidden
+from kmeans_c.encoding import (
+    FORMATS,
+    MAX_COLORS,
+    decodes_to,
+    encode,
+    encode_smallest,
+    holds_palette,
+    stores,
+)
+from kmeans_c.fixed_palette import Fixed, is_small, keeps_indices, with_given, with_own
 from kmeans_c.images import ANIMATED, Picture, count_colors, read_image
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.png import chained, used
@@ -34,6 +44,7 @@ class Writing:
     metadata: str
     n_threads: int | None
     automatic: bool = False
+    keep_palette: bool | None = None  # None: if it was given, or the input's has few colours
 
     def to(self, picture: Picture, *, first: bool = False) -> Writing:
         """Settle what depends on the input, of whose frames perhaps only the first is taken."""
@@ -59,6 +70,7 @@ class Aim:
     automatic: bool = False
     quality: tuple[int, int] | None = None
     size: str | int | None = None
+    explicit: bool = False  # whether K was asked for
 
     @property
     def is_target(self) -> bool:
@@ -76,7 +88,7 @@ def as_aim(
     if automatic + (quality is not None) + (size is not None) > 1:
         raise ValueError("K, quality, target_size: expected one target, got several")
     if fixed and (automatic or quality is not None or size is not None):
-        raise ValueError("palette, weights: expected none with a target")
+        raise ValueError("palette, weights, keep_palette: expected none with a target")
     if isinstance(size, str):
         parse_size(size, 1 << 30)  # whether it can be read: the input's bytes are not known yet
     elif size is not None:
@@ -85,17 +97,22 @@ def as_aim(
         most = 16 if quality is None and size is None and not automatic else MAX_COLORS
     else:
         most = check_int("K", K, 1, MAX_COLORS)
+    explicit = K is not None and not automatic
     if quality is None:
-        return Aim(most, automatic, None, size)
+        return Aim(most, automatic, None, size, explicit)
     from kmeans_c.targets import as_quality  # noqa: PLC0415 - few runs have a target
 
-    return Aim(most, automatic, as_quality(quality), size)
+    return Aim(most, automatic, as_quality(quality), size, explicit)
 
 
 def quantized_as(
     picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]
 ) -> tuple[Quantized, Encoded]:
     """Find the colours of a still image, and encode it: the one place where that is done."""
+    fixed = _fixed(picture, aim, writing, options)
+    if fixed is not None:
+        encoded = _encoded(picture, fixed.quantized, writing)
+        return fixed.quantized, dataclasses.replace(encoded, notes=fixed.notes + encoded.notes)
     if not aim.is_target:
         quantized = quantize(picture.pixels, aim.K, **options)
         return quantized, _encoded(picture, quantized, writing)
@@ -105,7 +122,7 @@ def quantized_as(
         quantize_to_size,
     )
 
-    del options["palette"], options["weights"]
+    del options["palette"], options["strict_palette"], options["weights"]
     if aim.size is None:
         quantized = (
             quantize_auto(picture.pixels, K=aim.K, **options)
@@ -129,19 +146,37 @@ def quantized_as(
     return quantized, Encoded(kind, data, palette, indices, quantized.mse)
 
 
+def _fixed(picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]) -> Fixed | None:
+    """Give the image in the palette that was given, or in the input's own if that is to stay."""
+    if options["palette"] is not None:
+        given = dict(options)
+        return with_given(picture, given.pop("palette"), given)
+    if writing.keep_palette:
+        return with_own(picture)
+    kept = () if options["keep"] is None else options["keep"]
+    if writing.keep_palette is False or aim.is_target or len(kept):
+        return None
+    kind = "png" if writing.kind == "auto" else str(writing.kind)
+    return with_own(picture) if is_small(picture, aim.K, kind, explicit=aim.explicit) else None
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Encoded:
     """The contents of a file, and what it should show."""
 
     format: str
     data: bytes
-    palette: Pixels
+    palette: Pixels  # without unused entries
     indices: Pixels
     mse: float
+    stored: tuple[Pixels, Pixels] | None = None  # palette and indices, if the file has just these
+    notes: tuple[str, ...] = ()
 
     def shown_by(self, data: bytes) -> bool:
         """Say whether the contents of a file decode to this palette and these indices."""
-        return decodes_to(data, self.palette, self.indices)
+        return decodes_to(data, self.palette, self.indices) and (
+            self.stored is None or stores(data, *self.stored)
+        )
 
 
 def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encoded:
@@ -153,16 +188,26 @@ def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encode
         "policy": writing.metadata,
     }
 
+    keep = quantized.given and writing.keep_palette is not False
+
     def encoded(palette: Pixels, indices: Pixels, mse: float) -> Encoded:
-        if kind == "auto":
-            found, data = encode_smallest(palette, indices, **options)
-        else:
-            found, data = kind, encode(palette, indices, kind, **options)
-        return Encoded(found, data, *used(palette, indices), mse)
+        seen, numbers = used(palette, indices)
+        if not keep:
+            if kind == "auto":
+                found, data = encode_smallest(palette, indices, **options)
+            else:
+                found, data = kind, encode(palette, indices, kind, **options)
+            return Encoded(found, data, seen, numbers, mse)
+        found = "png" if kind == "auto" else kind  # WebP has no palette
+        data = encode(palette, indices, found, keep_palette=True, **options)
+        if holds_palette(found, seen):
+            return Encoded(found, data, seen, numbers, mse, (palette, indices))
+        note = f"palette: {found} holds none here, only the colours"
+        return Encoded(found, data, seen, numbers, mse, notes=() if found == "jpeg" else (note,))
 
     files = [encoded(quantized.palette, quantized.indices, quantized.mse)]
     if writing.lossy and kind != "jpeg":
-        palette, indices = chained(*_like(picture.pixels, quantized))
+        palette, indices = _for_smoothing(picture.pixels, quantized, keep=keep)
         # Only PNG has filters.
         for coder in ("matches", "residuals") if kind in ("png", "ico", "auto") else ("matches",):
             smoothed, extra = smooth(
@@ -174,8 +219,21 @@ def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encode
                 n_threads=writing.n_threads,
             )
             mse = quantized.mse + extra / (64**2 * indices.size)
-            files.append(encoded(palette, smoothed, mse))
+            if keep:
+                entries = np.unique(quantized.indices)
+                files.append(encoded(quantized.palette, entries[smoothed], mse))
+            else:
+                files.append(encoded(palette, smoothed, mse))
     return min(files, key=lambda file: len(file.data))
+
+
+def _for_smoothing(pixels: Pixels, quantized: Quantized, *, keep: bool) -> tuple[Pixels, Pixels]:
+    """The entries that pixels have: no other one of a palette that stays shall get any."""
+    palette, indices = _like(pixels, quantized)
+    if not keep:
+        return chained(palette, indices)
+    seen, numbers = used(palette, indices)
+    return hidden(seen), numbers
 
 
 def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
@@ -188,16 +246,19 @@ def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
 
 def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compressed:
     """Say what the file really shows: its colours, its MSE, and a PNG's size if it matters."""
-    colors, mse, bytes_as_png = len(encoded.palette), encoded.mse, None
+    n_colors = len(np.unique(hidden(encoded.palette), axis=0))
+    colors, mse, bytes_as_png = n_colors, encoded.mse, None
     if encoded.format == "jpeg":
         shown = read_image(
             io.BytesIO(encoded.data), max_pixels=encoded.indices.size, icc="keep"
         ).pixels
         colors = count_colors(shown)
         mse = _mean_squared_error(picture.pixels, shown)
-        if colors > len(encoded.palette):
+        if colors > n_colors:
             png = encode(encoded.palette, encoded.indices, "png", optimize=OPTIMIZE_ESTIMATE)
             bytes_as_png = len(png)
+    table, indices = encoded.stored or (encoded.palette, encoded.indices)
+    stored = None if encoded.stored is None else table
     return Compressed(
         input=None,
         output=None,
@@ -206,8 +267,8 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         height=encoded.indices.shape[0],
         frames=picture.frames,
         frames_written=1,
-        palette_size=len(encoded.palette),
-        palette=tuple(map(hex_text, encoded.palette.tolist())),
+        palette_size=n_colors,
+        palette=tuple(map(hex_text, table.tolist())),
         colors_before=count_colors(picture.pixels),
         colors_after=colors,
         bytes_before=picture.n_bytes,
@@ -218,7 +279,8 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         mse=mse,
         psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
         n_iter=quantized.n_iter,
-        notes=picture.notes,
+        indices_kept=keeps_indices(picture, stored, indices),
+        notes=picture.notes + encoded.notes,
         losses=picture.losses,
         seconds=0.0,
     )

@@ -18,6 +18,7 @@ from kmeans_c.histogram import Histogram
 from kmeans_c.images import gif_file, jpeg_file, modes, png_file
 from kmeans_c.images.color_management import Conversion, meaning
 from kmeans_c.images.decoders import check_size, format_of, naming, opened
+from kmeans_c.images.indexed import Indexed, indexed_of
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 
@@ -67,6 +68,9 @@ class Picture:
         What the file says of its colours and could not be followed.
     losses : tuple of str
         What else it holds that is neither a frame nor metadata, and is in no output.
+    indexed : Indexed or None
+        The file's palette and the indices of the pixels, if it has them: an indexed PNG, GIF, BMP
+        or TIFF. `pixels` are the colours of these entries.
     """
 
     pixels: Pixels
@@ -77,6 +81,7 @@ class Picture:
     notes: tuple[str, ...] = ()
     losses: tuple[str, ...] = ()
     is_default_image: bool = False
+    indexed: Indexed | None = None
 
 
 def read_image(
@@ -193,6 +198,32 @@ def as_pixels(image: object) -> Pixels:
     return _tidy(pixels)
 
 
+def as_indexed(image: object) -> Indexed | None:
+    """Take an image's palette and indices, in any form that `as_pixels` accepts.
+
+    Parameters
+    ----------
+    image : str, path-like, binary file object, PIL.Image.Image or ndarray of uint8
+
+    Returns
+    -------
+    Indexed or None
+        None for an image that has no palette, as no array has.
+
+    Raises
+    ------
+    TypeError, ValueError, OSError
+        As `as_pixels` does.
+    """
+    if isinstance(image, Image.Image):
+        image.load()
+        return indexed_of(image, Conversion(meaning(None)))
+    if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
+        return read_image(cast("FilePath | BinaryIO", image)).indexed
+    as_pixels(image)
+    return None
+
+
 def count_colors(pixels: Pixels) -> int:
     """Count the distinct colours of an image.
 
@@ -224,9 +255,11 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
     orientation, sideways = load(image)
     pixels = modes.eight_bit(image, conversion)
+    indexed = indexed_of(image, conversion, file)
     if kind == "gif":
         frames, region = gif_file.survey(file, MAX_FRAMES_COUNTED)
         pixels = _cleared(pixels, region)
+        indexed = _cleared_indices(indexed, region)
     else:
         frames = _count_frames(image) if animated is None else animated
     pixels = _tidy(upright(pixels, orientation))
@@ -240,6 +273,7 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
         () if conversion.meaning.note is None else (conversion.meaning.note,),
         jpeg_file.losses(image, metadata.xmp) if kind == "jpeg" else (),
         animated is not None and png_file.has_default_image(file),
+        None if indexed is None else _upright_indices(indexed, orientation),
     )
 
 
@@ -271,6 +305,28 @@ def _cleared(pixels: Pixels, region: tuple[int, int, int, int] | None) -> Pixels
     covered[top:bottom, left:right] = True
     shown[~covered] = 0
     return shown
+
+
+def _cleared_indices(
+    indexed: Indexed | None, region: tuple[int, int, int, int] | None
+) -> Indexed | None:
+    """The same for indices: the transparent entry, and none at all where there is no such entry."""
+    if indexed is None or region is None:
+        return indexed
+    height, width = indexed.indices.shape
+    left, top, right, bottom = region
+    covered = np.zeros((height, width), np.bool_)
+    covered[top:bottom, left:right] = True
+    if covered.all():
+        return indexed
+    if indexed.palette.shape[1] == 3 or indexed.palette[:, 3].all():
+        return None
+    clear = np.uint8(indexed.palette[:, 3].argmin())
+    return Indexed(indexed.palette, np.where(covered, indexed.indices, clear))
+
+
+def _upright_indices(indexed: Indexed, orientation: object) -> Indexed:
+    return Indexed(indexed.palette, np.ascontiguousarray(upright(indexed.indices, orientation)))
 
 
 def _orientation(image: Image.Image) -> object:

@@ -63,6 +63,11 @@ class BmpFile(ImageFile.ImageFile):
         self._mode = "P" if bits <= 8 else "RGBA" if self._header.masks[3] else "RGB"
         self._loaded = False
 
+    @property
+    def table(self) -> NDArray[np.uint8] | None:
+        """The palette as (n, 3), also where `mode` is L; None for pixels that are no indices."""
+        return self._header.palette if self._header.bits <= 8 else None
+
     def load(self) -> Any:
         """Decode the pixels."""
         if not self._loaded:
