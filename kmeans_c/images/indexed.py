@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 from PIL import Image
 
-from kmeans_c.images.bmp_file import BmpFile
 from kmeans_c.images.modes import OPAQUE, Pixels
 
 if TYPE_CHECKING:
@@ -94,8 +93,9 @@ def _grey_table(image: Image.Image, file: BinaryIO | None) -> Pixels | None:
     """Return the palette of an image that is given as grey, as its entries are the grey levels."""
     if image.mode != "L" or file is None:
         return None
-    if isinstance(image, BmpFile):
-        return None if image.table is None else image.table[:, 0].copy()
+    if image.format == "BMP":
+        table = getattr(image, "table", None)  # of `bmp_file.BmpFile`
+        return None if table is None else np.array(table[:, 0])
     if image.format != "GIF":
         return None
     file.seek(_GIF_FLAGS)
