@@ -10,9 +10,9 @@ from PIL import Image
 from kmeans_c.checks import check_int
 from kmeans_c.encoding import MAX_COLORS
 from kmeans_c.given import has_clear_entry, has_clear_pixels, with_clear_entry
-from kmeans_c.images import as_pixels
 from kmeans_c.images.indexed import palette_of
 from kmeans_c.images.modes import OPAQUE
+from kmeans_c.images.pillow_image import converted_pixels, profile_space, stored_pixels
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import quantize as engine
 
@@ -39,8 +39,9 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
     Parameters
     ----------
     im : PIL.Image.Image
-        Of any mode but F and I; it stays as it is. Its orientation and its ICC profile are not
-        applied, see `images.as_pixels`.
+        Of any mode but F and I; it stays as it is. As in Pillow its orientation is not applied, and
+        an RGB profile neither: both stay in the result's ``info``. A profile of grey, CMYK or LAB
+        does not fit a palette of RGB: the colours are brought to sRGB by it, and it is gone.
     colors : int
         1..256. The image gets min(colors, its distinct colours).
     method : PIL.Image.Quantize, optional
@@ -61,9 +62,10 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
     -------
     PIL.Image.Image
         Mode P, with the ``info`` of `im`: but for ``transparency`` and an index called
-        ``background``, which belong to the pixels and the palette that it had. A single transparent
-        colour among opaque ones stands in ``info["transparency"]``, where GIF and PNG find it;
-        with other transparency the palette is of mode RGBA, as there.
+        ``background``, which belong to the pixels and the palette that it had, and a profile that
+        is not of RGB. A single transparent colour among opaque ones stands in
+        ``info["transparency"]``, where GIF and PNG find it; with other transparency the palette is
+        of mode RGBA, as there.
 
     Raises
     ------
@@ -87,19 +89,22 @@ def quantize(  # noqa: PLR0917 - Pillow's own positions
         raise TypeError(f"im: expected a PIL.Image.Image, got {type(im).__name__}")
     _check_method(method, im.mode)
     diffusion = _diffusion(dither)
+    fits = im.mode not in ("CMYK", "LAB") and profile_space(im) == b"RGB "
+    pixels = stored_pixels(im) if fits else converted_pixels(im)
     if palette is None:
         check_int("colors", colors, 1, MAX_COLORS)
         check_int("kmeans", kmeans, 0)
-        found = engine(im, colors, dither=diffusion)
+        found = engine(pixels, colors, dither=diffusion)
         entries, indices = found.palette, found.indices
     else:
         entries = _entries(palette)
-        pixels = as_pixels(im)
         if has_clear_pixels(pixels) and not has_clear_entry(entries):
             entries, _ = with_clear_entry(entries, MAX_COLORS)
         indices = engine(pixels, palette=Palette(entries), dither=diffusion).indices
     result = _of_mode_p(entries, indices)
     kept = {key: value for key, value in im.info.items() if not _is_of_palette(key, value)}
+    if not fits:
+        kept.pop("icc_profile", None)
     result.info = kept | result.info
     return result
 

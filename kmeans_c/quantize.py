@@ -154,8 +154,9 @@ def quantize(
     ----------
     image : path, binary file object, PIL.Image.Image or array of uint8
         Arrays are (H, W) grey, (H, W, 3) RGB or (H, W, 4) RGBA, in any memory layout; only read.
-        Files are brought to sRGB and turned upright, see `images.read_image`; Pillow images are
-        taken as they are, see `images.as_pixels`.
+        Files are brought to sRGB and turned upright, see `images.read_image`, and so are Pillow
+        images that have a profile or an orientation, see `images.as_pixels`. Of an animation or a
+        TIFF of several pages the first is taken.
     K : int
         1..65536: how many colours; files and Pillow images hold up to 256.
     ITERS : int or None

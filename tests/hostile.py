@@ -149,6 +149,32 @@ def grey_profile(gamma):
     return bytes(header) + body
 
 
+def cmyk_profile():
+    """An ICC profile for CMYK: a table of two points a channel, with a green for full cyan."""
+    white, black = (255, 128, 128), (0, 128, 128)
+    inks = [(160, 60, 160), (120, 200, 120), (220, 120, 220), (30, 128, 128)]
+    grid = b""
+    for number in range(16):
+        used = [ink for bit, ink in zip((8, 4, 2, 1), inks, strict=True) if number & bit]
+        color = (
+            white
+            if not used
+            else tuple(sum(channel) // len(used) for channel in zip(*used, strict=True))
+        )
+        grid += bytes(color if len(used) < 4 else black)
+    ramp = bytes(range(256))
+    identity = b"".join(struct.pack(">i", 65536 * (k in (0, 4, 8))) for k in range(9))
+    table = b"mft1" + bytes([0, 0, 0, 0, 4, 3, 2, 0]) + identity + ramp * 4 + grid + ramp * 3
+    table += bytes(-len(table) % 4)
+    header = bytearray(128)
+    struct.pack_into(">I", header, 0, 128 + 16 + len(table))
+    header[8:12] = b"\x02\x10\0\0"
+    header[12:24] = b"prtrCMYKLab "
+    header[36:40] = b"acsp"
+    struct.pack_into(">iii", header, 68, 63190, 65536, 54061)
+    return bytes(header) + struct.pack(">I4sII", 1, b"A2B0", 144, len(table)) + table
+
+
 def swapped_profile():
     """SRGB's own ICC profile, but with the names of its red and blue primaries exchanged."""
     from PIL import ImageCms

@@ -257,15 +257,6 @@ class TestOrientation:
         data = data[:at] + hostile.chunk(b"eXIf", damage) + data[at:]
         assert np.array_equal(read(data).pixels, hostile.photo())
 
-    def test_pillow_image_is_taken_as_it_is(self):
-        exif = Image.Exif()
-        exif[0x0112] = 6
-        data = hostile.file_of(
-            hostile.photo(), "png", exif=exif, icc_profile=hostile.swapped_profile()
-        )
-        with Image.open(io.BytesIO(data)) as image:
-            assert np.array_equal(as_pixels(image), hostile.photo())
-
 
 class TestColourProfiles:
     def test_primaries_are_converted(self):

@@ -4,6 +4,7 @@ import functools
 import inspect
 import io
 
+import hostile
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -13,6 +14,7 @@ from PIL import Image
 
 import kmeans_c
 import kmeans_c.pillow
+from kmeans_c import images
 from kmeans_c.pillow import quantize
 
 # What is compared with the engine is not dithered, whether or not that is the default.
@@ -102,13 +104,56 @@ def test_partial_transparency_is_in_the_palette_as_in_pillow_s(layered):
 
 
 def test_info_stays_but_what_spoke_of_the_old_palette(photo):
-    photo.info.update(dpi=(72, 72), icc_profile=b"x", transparency=(1, 2, 3), background=7)
+    profile = hostile.swapped_profile()
+    photo.info.update(dpi=(72, 72), icc_profile=profile, transparency=(1, 2, 3), background=7)
     before = dict(photo.info)
     result = quantize(photo, 8)
-    assert result.info == {"dpi": (72, 72), "icc_profile": b"x"}
+    assert result.info == {"dpi": (72, 72), "icc_profile": profile}
     assert photo.info == before
     photo.info["background"] = (0, 0, 0, 0)  # as WebP has it: a colour
     assert quantize(photo, 8).info["background"] == (0, 0, 0, 0)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "LA", "CMYK", "RGBA", "P", "1"])
+@pytest.mark.parametrize("space", ["RGB", "GRAY", "CMYK", "junk"])
+def test_a_profile_stays_only_where_it_fits_a_palette(mode, space):
+    """Colours of a grey or CMYK profile are brought to sRGB; the profile would mean other ones."""
+    profile = {
+        "RGB": hostile.swapped_profile(),
+        "GRAY": hostile.grey_profile(1.0),
+        "CMYK": hostile.cmyk_profile(),
+        "junk": b"junk",
+    }[space]
+    image = Image.fromarray(hostile.photo(8, 9)).convert(mode)
+    image.info["icc_profile"] = profile
+    before = image.tobytes()
+    result = quantize(image, 256, dither=None)
+    assert ("icc_profile" in result.info) == (space == "RGB" and mode != "CMYK")
+    assert image.info["icc_profile"] == profile
+    assert image.tobytes() == before
+    follows = {"RGB": (), "GRAY": ("L", "LA", "1"), "CMYK": ("CMYK",), "junk": ()}[space]
+    shown = np.asarray(result.convert("RGB"))
+    if mode in follows:
+        assert np.array_equal(shown, images.as_pixels(result.convert("RGB")))
+        file = hostile.file_of(image, "tiff", icc_profile=profile)
+        expected = images.read_image(io.BytesIO(file)).pixels
+        expected = expected if expected.ndim == 3 else np.dstack([expected] * 3)
+        assert np.array_equal(shown, expected[:, :, :3])
+    else:
+        assert np.array_equal(shown, np.asarray(image.convert("RGB")))
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_size_is_the_image_s(orientation):
+    """As in Pillow the orientation is not applied: it stays in the result, with its EXIF."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = hostile.file_of(hostile.photo(8, 12), "png", exif=exif)
+    with Image.open(io.BytesIO(data)) as image:
+        result = quantize(image, 256, dither=None)
+        assert result.size == image.size == (12, 8)
+        assert np.array_equal(np.asarray(result.convert("RGB")), np.asarray(image))
+    assert result.getexif()[0x0112] == orientation
 
 
 def test_a_colour_key_is_transparency():

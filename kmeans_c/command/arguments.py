@@ -81,7 +81,7 @@ def report_parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="kmeans-c report",
         description="Write a web page that compares an image with itself in several numbers of "
-        "colours. It needs no network.",
+        "colours; of an animation the first frame. It needs no network.",
         allow_abbrev=False,
     )
     add = made.add_argument
@@ -107,7 +107,8 @@ def sweep_parser() -> argparse.ArgumentParser:
     made = Parser(
         prog="kmeans-c sweep",
         description="Print what each number of colours costs: mean squared error, PSNR in dB, mean "
-        "distance in Oklab (x 100), and the bytes of a PNG, estimated.",
+        "distance in Oklab (x 100), and the bytes of a PNG, estimated; of an animation for the "
+        "first frame.",
         allow_abbrev=False,
     )
     add = made.add_argument

@@ -21,6 +21,8 @@ from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.indexed import Indexed, indexed_of
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
+from kmeans_c.images.orientation import SIDEWAYS, orientation_of, upright
+from kmeans_c.images.pillow_image import file_pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
@@ -36,9 +38,6 @@ MAX_FRAMES_COUNTED = 1000
 ANIMATED = ("gif", "png", "webp", "tiff")
 
 ICC = ("convert", "keep")
-
-_ORIENTATION = 0x0112  # the EXIF tag
-SIDEWAYS = (5, 6, 7, 8)  # those that exchange width and height
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -159,8 +158,11 @@ def as_pixels(image: object) -> Pixels:
     Parameters
     ----------
     image : str, path-like, binary file object, PIL.Image.Image or ndarray of uint8
-        A file is read by `read_image`. A Pillow image is taken as it is: of all modes but F and I
-        (which have no defined range), without applying its EXIF orientation or its ICC profile.
+        A file is read by `read_image`. A Pillow image, of all modes but F and I (which have no
+        defined range), gives the same pixels as its file: in sRGB by the profile in its `info`, and
+        turned upright by the orientation of its `getexif`. For its numbers as they are, give
+        ``numpy.asarray(image)``: an array has neither. Of a file of several frames or pages the
+        first is taken, see `read_image`; of a Pillow image the one that it stands at.
         An array, or an object that NumPy can view as one, is of shape (H, W), (H, W, 1), (H, W, 3)
         or (H, W, 4); channels come last, so a (3, H, W) array is refused unless W is 3 or 4.
 
@@ -180,8 +182,7 @@ def as_pixels(image: object) -> Pixels:
         As `read_image` does, and from a Pillow image whose file turns out to be damaged.
     """
     if isinstance(image, Image.Image):
-        image.load()
-        pixels = modes.eight_bit(image, Conversion(meaning(None)))
+        pixels = file_pixels(image)
     elif isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).pixels
     elif _is_masked(image):
@@ -287,10 +288,10 @@ def load(image: ImageFile.ImageFile) -> tuple[object, bool]:
     sideways : bool
         Whether the whole turn exchanges width and height: Pillow has turned a TIFF already.
     """
-    before = _orientation(image) if image.format == "TIFF" else None
+    before = orientation_of(image) if image.format == "TIFF" else None
     modes.scale_colour_key(image)
     image.load()
-    orientation = _orientation(image)
+    orientation = orientation_of(image)
     return orientation, (before or orientation) in SIDEWAYS
 
 
@@ -327,26 +328,6 @@ def _cleared_indices(
 
 def _upright_indices(indexed: Indexed, orientation: object) -> Indexed:
     return Indexed(indexed.palette, np.ascontiguousarray(upright(indexed.indices, orientation)))
-
-
-def _orientation(image: Image.Image) -> object:
-    try:
-        return image.getexif().get(_ORIENTATION)
-    except MemoryError:
-        raise
-    except Exception:  # damaged EXIF data raises anything; the pixels are good all the same
-        return None
-
-
-def upright(pixels: Pixels, orientation: object) -> Pixels:
-    """Turn an image as its orientation, 1 to 8, asks for."""
-    if orientation in SIDEWAYS:
-        pixels = pixels.swapaxes(0, 1)
-    if orientation in (3, 4, 7, 8):
-        pixels = pixels[::-1]
-    if orientation in (2, 3, 6, 7):
-        pixels = pixels[:, ::-1]
-    return pixels
 
 
 def _count_frames(image: ImageFile.ImageFile) -> int:

@@ -17,18 +17,17 @@ from kmeans_c.images import (
     ICC,
     MAX_PIXELS,
     MAX_TOTAL_PIXELS,
-    SIDEWAYS,
     gif_file,
     load,
     modes,
     open_source,
     png_file,
-    upright,
 )
 from kmeans_c.images.color_management import Conversion, meaning
 from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
+from kmeans_c.images.orientation import SIDEWAYS, upright
 
 Packed = NDArray[np.uint32]
 

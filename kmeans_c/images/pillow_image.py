@@ -1,0 +1,91 @@
+"""Pillow images in memory: to the same pixels as the file that they were opened from."""
+
+import struct
+from collections.abc import Mapping
+from typing import Any
+
+from PIL import Image, ImageFile
+
+from kmeans_c.images import modes, png_file
+from kmeans_c.images.color_management import Conversion, meaning
+from kmeans_c.images.modes import Pixels
+from kmeans_c.images.orientation import orientation_of, upright
+
+# cHRM and gAMA hold numbers in units of 1/100000.
+_PNG_UNITS = 100_000
+_LARGEST = (1 << 32) - 1
+
+
+def file_pixels(image: Image.Image) -> Pixels:
+    """Return what a file of this image shows: in sRGB, the right way up.
+
+    The profile in ``info["icc_profile"]``, or what a PNG said instead, is followed, and the
+    orientation of ``getexif()``: what Pillow's own functions copy from image to image, and remove
+    where they apply it (``ImageOps.exif_transpose``, ``ImageCms``).
+    """
+    chunks = _color_chunks(image)
+    key = image.info.get("transparency")
+    if isinstance(image, ImageFile.ImageFile):
+        modes.scale_colour_key(image)
+    image.load()
+    conversion = Conversion(meaning(_profile(image), chunks))
+    pixels = modes.eight_bit(image, conversion)
+    if key is not None and image.info.get("transparency") != key:
+        image.info["transparency"] = key  # the caller's image stays as it was
+    return upright(pixels, orientation_of(image))
+
+
+def stored_pixels(image: Image.Image) -> Pixels:
+    """Return the pixels as they are stored; only CMYK without a profile and LAB become RGB."""
+    image.load()
+    return modes.eight_bit(image, Conversion(meaning(None)))
+
+
+def converted_pixels(image: Image.Image) -> Pixels:
+    """Return the pixels in sRGB by the image's profile, as they are stored otherwise."""
+    image.load()
+    return modes.eight_bit(image, Conversion(meaning(_profile(image))))
+
+
+def profile_space(image: Image.Image) -> bytes | None:
+    """Name the colour space of an image's ICC profile as its header does: b"RGB ", b"CMYK" ..."""
+    profile = _profile(image)
+    return None if profile is None else profile[16:20]
+
+
+def _profile(image: Image.Image) -> bytes | None:
+    profile = image.info.get("icc_profile")
+    return profile if isinstance(profile, bytes) and profile else None
+
+
+def _color_chunks(image: Image.Image) -> dict[bytes, bytes]:
+    """Give the chunks by which a PNG says what its numbers mean.
+
+    Of an image that is not loaded yet its file is asked; later Pillow's `info` has all but cICP.
+    """
+    file = getattr(image, "fp", None)
+    if image.format == "PNG" and file is not None and getattr(image, "tile", None):
+        try:
+            at = file.tell()
+            try:
+                return png_file.color_chunks(file)
+            finally:
+                file.seek(at)
+        except (OSError, ValueError, AttributeError):
+            pass  # what is wrong with the file, Pillow's `load` will say
+    return _from_info(image.info)
+
+
+def _from_info(info: Mapping[Any, Any]) -> dict[bytes, bytes]:
+    chunks: dict[bytes, bytes] = {}
+    if isinstance(info.get("srgb"), int):
+        chunks[b"sRGB"] = bytes([info["srgb"] & 255])
+    for name, key, n in ((b"gAMA", "gamma", 1), (b"cHRM", "chromaticity", 8)):
+        values = info.get(key)
+        values = values if isinstance(values, tuple | list) else (values,)
+        if len(values) != n or not all(isinstance(value, int | float) for value in values):
+            continue
+        scaled = [value * _PNG_UNITS for value in values]
+        if all(0 <= value <= _LARGEST for value in scaled):
+            chunks[name] = struct.pack(f">{n}I", *map(round, scaled))
+    return chunks
