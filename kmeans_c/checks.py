@@ -110,11 +110,12 @@ def widened(points: NDArray[Any], centroids: NDArray[Any]) -> NDArray[Any]:
 
 def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.int32]:
     """(N,) centroid indices in 0..K-1, as a private copy: nobody can change them once checked."""
-    array = _as_array(name, indices).copy()
+    array = _as_array(name, indices)
     if array.dtype.kind not in "ui":
         raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
     if array.shape != (rows,):
         raise ValueError(f"{name}: expected shape ({rows},) as X has rows, got {array.shape}")
+    array = array.copy()
     low, high = int(array.min()), int(array.max())
     if low < 0 or high >= K:
         raise ValueError(f"{name}: expected 0..{K - 1}, got {low if low < 0 else high}")

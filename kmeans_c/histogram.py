@@ -35,6 +35,7 @@ STEP = 255  # pixels that a key in the kernel's overflow list stands for
 
 # Sums of 2^14 coordinates times weights, doubled for rounding, stay below 2^63.
 MAX_TOTAL = 1 << 47
+TOO_MANY = "pixels: expected at most 2^47 in one Histogram"
 
 
 class Histogram:
@@ -85,20 +86,17 @@ class Histogram:
             Itself.
         """
         pixels = self._as_pixels(pixels)
+        # Before any work: a view may have far more pixels than there is memory.
+        if pixels.size // self.channels > MAX_TOTAL - (self._total() if weights is None else 0):
+            raise ValueError(TOO_MANY)
         if weights is not None:
-            self._weigh(pixels, as_weights(weights, pixels.shape[:-1]))
-        elif self.channels == 1:
-            counts = np.zeros(256, np.int64)
-            for piece in pieces(pixels):
-                kernel.count_grey(piece.reshape(-1), counts)
-            self._append(*listed(counts))
-        elif pixels.size < self.channels * SORT_BELOW:
-            for piece in pieces(pixels):
-                keys = np.empty(len(piece), np.uint32)
-                kernel.make_keys(piece, keys)
-                self._append(*sorted_keys(keys))
-        else:
-            self._append(*self._by_table(pixels, threads.thread_count(n_threads)))
+            weights = as_weights(weights, pixels.shape[:-1])
+        n_threads = threads.thread_count(n_threads)
+        if pixels.size:
+            # Counted apart: what fails, or is interrupted, adds nothing.
+            part = Histogram(self.channels)
+            part._count(pixels, weights, n_threads)
+            self._append(*part._folded())
         return self
 
     def merge(self, other: "Histogram") -> Self:
@@ -107,8 +105,25 @@ class Histogram:
             raise TypeError(f"other: expected a Histogram, got {type(other).__name__}")
         if other.channels != self.channels:
             raise ValueError(f"other: expected {self.channels} channels, got {other.channels}")
-        self._append(*other._folded())
+        keys, counts = other.checked("other")._folded()
+        if self._total() + int(counts.sum()) > MAX_TOTAL:
+            raise ValueError(TOO_MANY)
+        self._append(keys, counts)
         return self
+
+    def checked(self, name: str = "histogram") -> Self:
+        """Return a copy whose arrays are what they should be, whatever was written to these.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is of the wrong kind or impossible.
+        """
+        copy = type(self)(self.channels)
+        copy._parts = [(frozen(k.copy()), frozen(c.copy())) for k, c in [self._folded()]]
+        keys, counts = copy._parts[0]
+        check_parts(name, keys, counts, copy.channels)
+        return copy
 
     @property
     def has_transparent(self) -> bool:
@@ -166,7 +181,9 @@ class Histogram:
         return (self.channels, *self._folded())
 
     def __setstate__(self, state: tuple[int, Keys, Counts]) -> None:
-        self.channels, keys, counts = state
+        channels, keys, counts = state
+        Histogram.__init__(self, channels)
+        check_parts("state", keys, counts, self.channels)
         self._parts = [(frozen(keys), frozen(counts))]
 
     def _as_pixels(self, pixels: NDArray[np.uint8]) -> Pixels:
@@ -180,13 +197,33 @@ class Histogram:
             raise ValueError(f"pixels: expected (..., {self.channels}), got {pixels.shape}")
         return pixels
 
+    def _count(self, pixels: Pixels, weights: Counts | None, n_threads: int) -> None:
+        if weights is not None:
+            self._weigh(pixels, weights)
+        elif self.channels == 1:
+            counts = np.zeros(256, np.int64)
+            for piece in pieces(pixels):
+                kernel.count_grey(piece.reshape(-1), counts)
+            self._append(*listed(counts))
+        elif pixels.size < self.channels * SORT_BELOW:
+            for piece in pieces(pixels):
+                keys = np.empty(len(piece), np.uint32)
+                kernel.make_keys(piece, keys)
+                self._append(*sorted_keys(keys))
+        else:
+            self._append(*self._by_table(pixels, n_threads))
+
     def _weigh(self, pixels: Pixels, weights: Counts) -> None:
+        weights = weights.reshape(-1)
         start = 0
         for piece in pieces(pixels):
             for first in range(0, len(piece), SORTED):
                 keys = np.empty(len(piece[first : first + SORTED]), np.uint32)
                 kernel.make_keys(piece[first : first + SORTED], keys)
                 sums = weights[start : start + len(keys)].copy()
+                # Checked before, but another thread may write to the caller's array meanwhile.
+                if int(sums.min()) < 0 or int(sums.max()) * len(sums) > MAX_TOTAL:
+                    check_weights(sums)
                 n = kernel.sum_weights(keys, sums, np.empty_like(keys), np.empty_like(sums))
                 self._append(keys[:n].copy(), sums[:n].copy())
                 start += len(keys)
@@ -223,8 +260,11 @@ class Histogram:
         parts.append((frozen(keys), frozen(counts)))
         while len(parts) > 1 and len(parts[-2][0]) <= 2 * len(parts[-1][0]):
             parts.append(merged(parts.pop(), parts.pop()))
-        if sum(int(counts.sum()) for _, counts in parts) > MAX_TOTAL:
-            raise ValueError("pixels: expected at most 2^47 in one Histogram")
+        if self._total() > MAX_TOTAL:
+            raise ValueError(TOO_MANY)
+
+    def _total(self) -> int:
+        return sum(int(counts.sum()) for _, counts in self._parts)
 
     def _folded(self) -> tuple[Keys, Counts]:
         parts = self._parts
@@ -336,11 +376,32 @@ def as_weights(weights: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Cou
         raise TypeError(f"weights: expected integers, got {weights.dtype}")
     if weights.shape != shape:
         raise ValueError(f"weights: expected shape {shape}, got {weights.shape}")
+    check_weights(weights)
+    return weights.astype(np.int64, copy=False)
+
+
+def check_weights(weights: NDArray[np.integer[Any]]) -> None:
     if weights.size and (int(weights.min()) < 0 or int(weights.max()) > MAX_TOTAL):
         raise ValueError("weights: expected 0..2^47")
     if weights.sum(dtype=np.float64) > MAX_TOTAL:
         raise ValueError("weights: expected a sum of at most 2^47")
-    return weights.astype(np.int64, copy=False).reshape(-1)
+
+
+def check_parts(name: str, keys: Keys, counts: Counts, channels: int) -> None:
+    """Refuse keys that do not ascend or number no colour, and counts below 1."""
+    for part, array, dtype in (("keys", keys, np.uint32), ("counts", counts, np.int64)):
+        if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != 1:
+            raise TypeError(f"{name}.{part}: expected a flat array of {np.dtype(dtype)}")
+    if len(keys) != len(counts):
+        raise ValueError(
+            f"{name}.counts: expected {len(keys)} as there are keys, got {len(counts)}"
+        )
+    if len(keys) == 0:
+        return
+    if int(keys[-1]) >> 8 * channels or not (keys[1:] > keys[:-1]).all():
+        raise ValueError(f"{name}.keys: expected ascending numbers below 2^{8 * channels}")
+    if int(counts.min()) < 1 or counts.sum(dtype=np.float64) > MAX_TOTAL:
+        raise ValueError(f"{name}.counts: expected numbers above 0, and a sum of at most 2^47")
 
 
 def sorted_keys(keys: Keys) -> tuple[Keys, Counts]:

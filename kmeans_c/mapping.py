@@ -97,7 +97,9 @@ class PaletteMap:
         uint8 or, for more than 256 entries, uint16 array (...)
         """
         flat = np.ascontiguousarray(pixels).reshape(-1, self.channels)
-        indices = np.empty(len(flat), self.dtype)
+        # Two kernels share the work where there is alpha. A pixel that another thread changes
+        # between them is left to neither, and keeps index 0.
+        indices = (np.zeros if self.channels == 4 else np.empty)(len(flat), self.dtype)
         if self.channels == 1:
             self._take(flat, indices)
         elif self.channels == 4:
@@ -131,8 +133,9 @@ class PaletteMap:
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        # But for greys 16 or 32 MiB of address space: memory only where colours are.
-        self.learnt = np.empty(1 << 24 if self.channels > 1 else 256, self.dtype)
+        # But for greys 16 or 32 MiB of address space: memory only where colours are. Zeros: a
+        # pixel that another thread changes after the count may have a colour that is not known.
+        self.learnt = np.zeros(1 << 24 if self.channels > 1 else 256, self.dtype)
         if self.channels == 4:
             kernel.own_opaque(histogram.colors, owners, self.learnt, n_threads)
         else:

@@ -541,7 +541,8 @@ class _Files:
                 self.pixels, palette, indices, loss,
                 coder=coder, n_threads=self.source.n_threads,
             )  # fmt: skip
-            mse = quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size)
+            # Never negative, even if another thread has changed the pixels since.
+            mse = max(0.0, quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size))
             if not len(self.source.method.keep):
                 palette, smoothed = used(palette, smoothed)
             counts = np.bincount(smoothed.ravel(), minlength=len(palette))

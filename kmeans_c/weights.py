@@ -40,6 +40,6 @@ def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
         raise ValueError(f"weights: expected at most {MAX_TOTAL // array.size}, got {most}")
     whole = array.astype(np.int64)
     if least > 0:
-        return whole
+        return np.maximum(whole, 1)
     factor = max(1, min(SCALE, MAX_TOTAL // (2 * int(most) * array.size)))
     return np.maximum(whole * factor, 1)

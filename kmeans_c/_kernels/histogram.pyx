@@ -252,7 +252,8 @@ def count_rgba(const uint8_t[:, ::1] pixels not None,   # IN (n, 4)
                                     &n_translucent[t])
     for t in range(n_threads):
         listed += n_translucent[t]
-    return n - n_opaque - listed
+    # A pixel that another thread writes to may be counted twice: no count may become negative.
+    return max(<Py_ssize_t> 0, n - n_opaque - listed)
 
 
 def count_grey(const uint8_t[::1] pixels not None,      # IN (n,)

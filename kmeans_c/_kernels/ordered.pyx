@@ -362,11 +362,15 @@ cdef km_body_void row_body(int C, Search* search, Memo* memo, const index_t* mix
             continue
         n = <int> min(width - start, <Py_ssize_t> PERIOD)
         p = row + C * start
+        # Pixels are read once: what is wanted must be what was missed, whoever writes to them.
         if C > 1:
             search.places(p, C, pattern + 64, n, places, colors)
+        else:
+            for i in range(n):
+                places[i] = p[i]
         some = 0
         for i in range(n):
-            place = p[i] if C == 1 else places[i]
+            place = places[i]
             own = nearest[start + i]
             some |= unknown[place >> 3]
             mixed = mixtures[n_mixed * place + pattern[i]]
@@ -374,7 +378,7 @@ cdef km_body_void row_body(int C, Search* search, Memo* memo, const index_t* mix
             out[start + i] = own if C > 1 and colors[i] == entries[own] else mixed
         if some:
             for i in range(n):
-                wanted[(p[i] if C == 1 else places[i]) >> 3] = 1
+                wanted[places[i] >> 3] = 1
             missed[0] = 1
             continue
         skipped[start >> 6] = 0

@@ -1,8 +1,11 @@
 # cython: language_level=3
 # cython: boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 # cython: autotestdict=False, freethreading_compatible=True, embedsignature=False
-"""RGBA pixels to the owners of their colours, all of which are known: a hash table with linear
-probing."""
+"""RGBA pixels to the labels of their colours, by a hash table with linear probing.
+
+The pixels are memory that others own: a colour that is not in the table, because another thread has
+written it after the count, gets label 0.
+"""
 
 from cython.parallel cimport prange
 from libc.stdint cimport uint8_t, uint16_t, uint32_t
@@ -16,7 +19,7 @@ ctypedef fused index_t:
 cdef enum:
     BLOCK = 4096        # pixels that a thread takes at a time
 
-cdef uint32_t FREE = 0xffffffff     # no owner
+cdef uint32_t FREE = 0x80000000     # no label has this bit; as an index_t it is 0
 cdef uint32_t SPREAD4[256]
 fill_spread(SPREAD4, 4)
 

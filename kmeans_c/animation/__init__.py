@@ -415,7 +415,8 @@ class _Mapper:
         """Give the entries of (H, W, 4) pixels."""
         if self.exact:
             places = np.searchsorted(self.numbers[self.order], packed(pixels))
-            return self.order[places].astype(np.uint8)
+            # Beyond the last: of a colour that was not there when the frames were counted.
+            return self.order[np.minimum(places, len(self.order) - 1)].astype(np.uint8)
         if self.opaque:
             pixels = np.ascontiguousarray(pixels[:, :, :3])
         return self.map_.map(pixels, n_threads=self.n_threads)

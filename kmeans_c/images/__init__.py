@@ -369,7 +369,11 @@ def _is_masked(image: object) -> bool:
 
 
 def _tidy(pixels: Pixels) -> Pixels:
-    """Make the array contiguous, and drop an alpha that hides nothing."""
+    """Make the array contiguous, and drop an alpha that hides nothing.
+
+    It is copied before it is looked at: a view that is larger than memory is an error at once.
+    """
+    pixels = np.ascontiguousarray(pixels)
     if pixels.shape[2:] == (4,) and np.min(pixels[:, :, 3]) == OPAQUE:
         pixels = pixels[:, :, :3]
     return np.ascontiguousarray(pixels)
