@@ -152,7 +152,8 @@ class KMeans(Estimator):
 
     def predict(self, X: Any) -> NDArray[np.int32]:
         """Each sample's closest centre, an index in 0..n_clusters-1."""
-        return self._ready(self._fitted_samples(X)).nearest(self._centers())
+        samples, centers = self._fitted_samples(X), self._centers()
+        return self._ready(samples, centers).nearest(centers.astype(np.float64))
 
     def fit_predict(self, X: Any, y: object = None, sample_weight: Any = None) -> NDArray[np.int32]:
         """`fit`, and its labels."""
@@ -160,7 +161,8 @@ class KMeans(Estimator):
 
     def transform(self, X: Any) -> Any:
         """Euclidean distances from each centre, (N, n_clusters), or as `set_output` says."""
-        distances = self._ready(self._fitted_samples(X)).distances(self._centers())
+        samples, centers = self._fitted_samples(X), self._centers()
+        distances = self._ready(samples, centers).distances(centers.astype(np.float64))
         return self._contained(distances, X)
 
     def fit_transform(self, X: Any, y: object = None, sample_weight: Any = None) -> Any:
@@ -169,19 +171,30 @@ class KMeans(Estimator):
 
     def score(self, X: Any, y: object = None, sample_weight: Any = None) -> float:  # noqa: ARG002
         """Minus the weighted sum of squared distances from the closest centres."""
-        samples = self._fitted_samples(X)
-        points = self._ready(samples, as_sample_weights(sample_weight, len(samples)))
-        return -points.inertia(self._centers(), points.nearest(self._centers()))
+        samples, centers = self._fitted_samples(X), self._centers()
+        points = self._ready(samples, centers, as_sample_weights(sample_weight, len(samples)))
+        wide = centers.astype(np.float64)
+        return -points.inertia(wide, points.nearest(wide))
 
     @property
     def _n_features_out(self) -> int:
         return len(self.cluster_centers_)
 
-    def _centers(self) -> NDArray[np.float64]:
-        return self.cluster_centers_.astype(np.float64)
+    def _centers(self) -> NDArray[Any]:
+        """Return a copy of the centres, as float32 where they are: anyone may have set them."""
+        self._check_fitted()
+        check_int("n_features_in_", self.n_features_in_, 1)
+        centers = np.array(self.cluster_centers_)
+        wide = as_centroids("cluster_centers_", centers, self.n_features_in_)
+        return wide.astype(np.float32) if centers.dtype == np.float32 else wide
 
-    def _ready(self, samples: NDArray[Any], weights: NDArray[np.float64] | None = None) -> Points:
-        return _ready(samples, self.cluster_centers_, thread_count(self.n_threads), weights)
+    def _ready(
+        self,
+        samples: NDArray[Any],
+        centers: NDArray[Any],
+        weights: NDArray[np.float64] | None = None,
+    ) -> Points:
+        return _ready(samples, centers, thread_count(self.n_threads), weights)
 
     def _best(
         self, samples: NDArray[Any], weights: NDArray[np.float64] | None

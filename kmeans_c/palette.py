@@ -14,6 +14,7 @@ from kmeans_c.dithering import dither as dithered
 from kmeans_c.given import Table, check_strict, has_clear_entry, has_clear_pixels, with_clear_entry
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_pixels
+from kmeans_c.integrity import as_counts, as_palette
 from kmeans_c.mapping import PaletteMap, map_counted
 from kmeans_c.method import as_method
 from kmeans_c.spaces import SPACES
@@ -134,6 +135,7 @@ class Palette:
         K = check_int("K", K, 1, MAX_ENTRIES)
         ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
         method = as_method(K, init=init, effort=effort, space=space, keep=keep, seed=seed)
+        histogram = histogram.checked("histogram")
         threads = team(thread_count(n_threads), len(histogram), SHARE)
         found = fit(histogram, K, ITERS, method, n_threads=threads)
         return cls(in_rgb(found.palette), found.counts)
@@ -182,7 +184,7 @@ class Palette:
         check_choice("dither", dither, DITHERS)
         check_strength(dither_strength)
         pixels = as_pixels(image)
-        table = Table.of(self.for_pixels(pixels).colors)
+        table = Table.of(self.checked().for_pixels(pixels).colors)
         if strict:
             check_strict(pixels, table.colors)
         pixels, colors = alike(pixels, table.entries)
@@ -255,6 +257,23 @@ class Palette:
         from kmeans_c.palette_sets import named_palette  # noqa: PLC0415 - few programs need it
 
         return named_palette(name)
+
+    def checked(self, name: str = "palette") -> Palette:
+        """Return a copy whose arrays are what they should be, whatever was written to these.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an array is of the wrong kind or shape.
+        """
+        colors = as_palette(f"{name}.colors", self.colors)
+        table = as_palette(f"{name}.table", self.table)
+        if not np.array_equal(hidden(table), colors):
+            raise ValueError(f"{name}.colors: expected those of {name}.table")
+        counts = self.counts
+        if counts is not None:
+            counts = as_counts(f"{name}.counts", counts, len(colors))
+        return type(self)(table, counts, self.names)
 
     def _repr_html_(self) -> str:
         from kmeans_c.views.display import palette_html  # noqa: PLC0415 - only notebooks ask

@@ -20,6 +20,7 @@ from kmeans_c import _kernels, spaces
 from kmeans_c.checks import check_float
 from kmeans_c.colors import alike
 from kmeans_c.images import as_pixels
+from kmeans_c.integrity import as_quantized, check_indices
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -112,6 +113,7 @@ def differences(image: Any, quantized: Quantized) -> Differences:
     ValueError
         If the sizes are not the same.
     """
+    quantized = as_quantized("quantized", quantized)
     pixels, palette = alike(as_pixels(image), quantized.palette)
     if pixels.shape[:2] != quantized.indices.shape:
         raise ValueError(
@@ -163,4 +165,5 @@ def _add(
 ) -> None:
     for start in range(0, len(weights), SLICE):
         last = min(start + SLICE, len(weights))
+        check_indices("owners", owners[start:last], len(entries))
         _kernels.perceptual.add_distances(planes, weights, owners, entries, bins, start, last)

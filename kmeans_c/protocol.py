@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import as_points
+from kmeans_c.checks import as_points, check_int
 
 CONTAINERS = ("default", "pandas", "polars")
 SHOWN_NAMES = 5
@@ -136,6 +136,7 @@ class Estimator:
         self._check_fitted()
         _compare_names(type(self).__name__, getattr(self, "feature_names_in_", None), names_of(X))
         samples = as_samples(X)
+        check_int("n_features_in_", self.n_features_in_, 1)
         if samples.shape[1] != self.n_features_in_:
             raise ValueError(
                 f"X has {samples.shape[1]} features, but {type(self).__name__} is expecting "
@@ -209,11 +210,11 @@ def as_sample_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | No
     array = np.asarray(sample_weight)
     if array.dtype.kind not in "biufO":
         raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
-    weights: NDArray[np.float64] = np.ascontiguousarray(array, np.float64)
-    if array.ndim == 0:
-        weights = np.full(rows, weights)
-    if weights.shape != (rows,):
-        raise ValueError(f"sample_weight: expected shape ({rows},), got {weights.shape}")
+    if array.shape not in ((), (rows,)):
+        raise ValueError(f"sample_weight: expected shape ({rows},), got {array.shape}")
+    # A copy: nobody can change it once it is checked.
+    weights: NDArray[np.float64] = np.empty(rows)
+    weights[:] = array
     if not np.isfinite(weights).all() or weights.min() < 0:
         raise ValueError("sample_weight: expected finite weights of at least 0")
     if not weights.any():

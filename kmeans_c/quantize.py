@@ -23,6 +23,7 @@ from kmeans_c.given import Table, check_strict
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import as_indexed, as_pixels
 from kmeans_c.images.indexed import Indexed
+from kmeans_c.integrity import as_quantized, check_error
 from kmeans_c.mapping import map_counted
 from kmeans_c.method import as_method
 from kmeans_c.palette import Palette
@@ -69,15 +70,18 @@ class Quantized:
     @property
     def psnr(self) -> float:
         """Peak signal-to-noise ratio in dB, over pixels and channels; infinite if lossless."""
+        check_error("quantized.mse", self.mse)
         return 10 * math.log10(3 * 255**2 / self.mse) if self.mse else math.inf
 
     def to_array(self) -> NDArray[np.uint8]:
         """The image as (H, W, 3) or (H, W, 4) uint8."""
-        return self.palette[self.indices]
+        own = as_quantized("quantized", self)
+        return own.palette[own.indices]
 
     def to_pil(self) -> Image.Image:
         """The image as a Pillow image of mode P, with the palette and its transparency."""
-        return encoding.indexed_image(self.palette, self.indices)
+        own = as_quantized("quantized", self)
+        return encoding.indexed_image(own.palette, own.indices)
 
     def _repr_png_(self) -> bytes:
         from kmeans_c.views.display import quantized_png  # noqa: PLC0415 - only notebooks ask
@@ -117,12 +121,13 @@ class Quantized:
         if not isinstance(path, str | os.PathLike) and not hasattr(path, "write"):
             got = type(path).__name__
             raise TypeError(f"path: expected a path or a binary file object, got {got}")
+        own = as_quantized("quantized", self)
         data = encoding.encode(
-            self.palette,
-            self.indices,
+            own.palette,
+            own.indices,
             encoding.format_for(path) if format is None else format,
             optimize=optimize,
-            keep_palette=self.given,
+            keep_palette=own.given,
         )
         if isinstance(path, str | os.PathLike):
             files.atomic_write(path, data, overwrite=overwrite)
@@ -271,7 +276,8 @@ def quantize(
     else:
         weighed = Histogram(pixels.shape[2]).add(pixels, importance)
         best = fit(weighed, K, ITERS, method, n_threads=threads)
-        if best.inertia:
+        # As many colours as were weighed, unless another thread changes the pixels or weights.
+        if best.inertia or len(best.owners) != len(histogram):
             found = assign(histogram, best.palette, n_threads=threads, space=space)
             found = found._replace(n_iter=best.n_iter)
         else:  # two colours of one place have kept entries of their own

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import _kernels, spaces
+from kmeans_c.checks import check_choice, check_float
+from kmeans_c.integrity import as_indices, as_palette
 from kmeans_c.threads import thread_count
 
 Indices = NDArray[np.uint8]
@@ -30,6 +32,8 @@ CODERS = ("matches", "residuals")
 # dB that are given up where nobody says how much: at 16 and 256 colours 0.05 takes 7 % off a PNG's
 # bytes, 0.1 takes 11 %, 0.2 takes 15 % and 0.4 takes 20 % (photos and graphics).
 LOSS = 0.1
+
+MAX_COLORS = 256  # of a palette in a file
 
 MOST_LOSS = 20.0  # dB: a hundred times the error
 
@@ -90,7 +94,17 @@ def smooth(
         By how much the sum of squared distances grew, in the coordinates of `spaces`: 4096 times
         the levels' squares.
     """
+    check_choice("coder", coder, CODERS)
+    check_float("loss", loss, 0, MOST_LOSS)
     pixels = np.ascontiguousarray(pixels)
+    palette = as_palette("palette", palette)
+    if len(palette) > MAX_COLORS:
+        raise ValueError(f"palette: expected at most {MAX_COLORS} colours, got {len(palette)}")
+    indices = as_indices("indices", indices, len(palette))
+    if pixels.dtype != np.uint8 or indices.dtype != np.uint8:
+        raise TypeError(f"pixels, indices: expected uint8, got {pixels.dtype}, {indices.dtype}")
+    if pixels.shape[:2] != indices.shape or pixels.shape[2:] not in ((), (3,), (4,)):
+        raise ValueError(f"pixels: expected {indices.shape} as indices has, got {pixels.shape}")
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[:, :, np.newaxis], 3, axis=2)
     search = _Search(pixels, palette, indices, coder, thread_count(n_threads))

@@ -172,6 +172,7 @@ def write_palette(
     """
     if not isinstance(palette, Palette):
         raise TypeError(f"palette: expected a Palette, got {type(palette).__name__}")
+    palette = palette.checked()
     kind = _kind_by_name(path) if format is None else check_palette_format(format)
     if isinstance(path, str | os.PathLike):
         check_target(path, overwrite=overwrite)

@@ -10,6 +10,7 @@ from PIL import Image
 
 from kmeans_c.color_text import hex_text
 from kmeans_c.encoding import MAX_COLORS, encode
+from kmeans_c.integrity import as_quantized
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import Quantized
 
@@ -44,6 +45,7 @@ def palette_html(palette: Palette) -> str:
         "display:inline-block;width:2em;height:2em;margin:1px;border-radius:3px;"
         "box-shadow:inset 0 0 0 1px rgb(128 128 128 / 50%)"
     )
+    palette = palette.checked()
     colors = palette.colors[:_SWATCHES].tolist()
     labels = [hex_text(color) for color in colors]
     if palette.counts is not None:
@@ -73,6 +75,7 @@ def quantized_png(quantized: Quantized) -> bytes:
         A PNG, indexed if there are at most 256 colours. Of an image of more than `SIDE` pixels a
         side, every second, third ... pixel of every such row, so that no colour is mixed.
     """
+    quantized = as_quantized("quantized", quantized)
     indices = thinned(quantized.indices)
     if len(quantized.palette) <= MAX_COLORS:
         return encode(quantized.palette, indices, "png", optimize=1)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from kmeans_c.checks import check_choice
 from kmeans_c.colors import in_rgb
 from kmeans_c.histogram import Histogram
+from kmeans_c.integrity import as_quantized
 from kmeans_c.palette import Palette
 from kmeans_c.quantize import Quantized
 
@@ -143,11 +144,14 @@ def _figure(size: tuple[float, float]) -> Any:
 def _colors(source: object) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Give opaque colours (n, 3) and counts (n,), one each where nothing was counted."""
     if isinstance(source, Quantized):
+        source = as_quantized("source", source)
         colors, counts = source.palette, source.counts
     elif isinstance(source, Palette):
+        source = source.checked("source")
         colors = source.colors
         counts = np.ones(len(colors), np.int64) if source.counts is None else source.counts
     elif isinstance(source, Histogram):
+        source = source.checked("source")
         most = np.argsort(-source.counts, kind="stable")[:MOST]
         colors, counts = in_rgb(source.colors[most]), source.counts[most]
     else:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from kmeans_c.images import as_pixels
+from kmeans_c.integrity import as_quantized
 from kmeans_c.quantize import Quantized
 
 GAP, STRIP = 12, 24  # pixels
@@ -41,6 +42,7 @@ def preview(image: Any, quantized: Quantized) -> Image.Image:
     """
     if not isinstance(quantized, Quantized):
         raise TypeError(f"quantized: expected a Quantized, got {type(quantized).__name__}")
+    quantized = as_quantized("quantized", quantized)
     before = as_pixels(image)
     height, width = quantized.indices.shape
     if before.shape[:2] != (height, width):
