@@ -179,7 +179,8 @@ def test_palette_map(channels, K, space, dither, rng, repeat):  # noqa: PLR0917
         return palette.map(pixels, space=space, dither=dither, n_threads=n_threads)
 
     with written(pixels, (few, many)):
-        repeat(call, below(len(palette)))
+        # One more where a transparent entry is added for the pixels.
+        repeat(call, below(len(palette) + (channels == 4)))
 
 
 @pytest.mark.parametrize("weighed", [False, True])
