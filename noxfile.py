@@ -54,6 +54,16 @@ def sanitize(session: nox.Session) -> None:
 
 
 @nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation site into docs/_build; a warning is an error."""
+    session.install(".[docs]")
+    tree = session.invoked_from
+    session.chdir(session.create_tmp())
+    session.run("python", f"{tree}/docs/make_gallery.py")
+    session.run("sphinx-build", "-W", "-q", "-b", "html", f"{tree}/docs", f"{tree}/docs/_build")
+
+
+@nox.session
 def bench(session: nox.Session) -> None:
     """Run one benchmark: `nox -s bench -- bench_process.py`."""
     session.install(".[bench]")
