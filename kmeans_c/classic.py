@@ -99,12 +99,12 @@ def get_centroid_indices(
 
     Notes
     -----
-    Distances are computed in float32 for uint8, float16 and float32 points, else in float64. For up
-    to four coordinates they are sums of squared differences. For more, ``|c|^2 - 2 x.c`` is
-    compared, with the origin among the points: two centroids may be confused if their distances differ by
-    less than the precision of the squared extent of the data. For uint8 points and whole centroids
-    in 0..255, of up to 64 coordinates, the result is exact. Every SIMD level and every number of
-    threads gives the same bytes.
+    Distances are computed in float32 for uint8, float16 and float32 points, else in float64.
+    For up to four coordinates they are sums of squared differences. For more, ``|c|^2 - 2 x.c``
+    is compared, with the origin among the points: two centroids may be confused if their
+    distances differ by less than the precision of the squared extent of the data. For uint8
+    points and whole centroids in 0..255, of up to 64 coordinates, the result is exact. Every
+    SIMD level and every number of threads gives the same bytes.
     """
     points, table = _alike(as_points("X", X), centroids)
     return Points(points, thread_count(n_threads)).nearest(table)
