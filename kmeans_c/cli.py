@@ -105,6 +105,8 @@ def _work(options: argparse.Namespace) -> batch.Work:
             "target_size": options.target_size,
             "ITERS": options.iterations,
             "palette": options.palette,
+            "strict_palette": options.strict_palette,
+            "keep_palette": options.keep_palette,
             "init": options.init,
             "effort": options.effort,
             "space": options.space,
@@ -168,6 +170,15 @@ def _check_words(options: argparse.Namespace, plan: Plan) -> None:
         raise RefusedError("-k auto, -Q, --target-size: expected one of them")
     if options.palette is not None and (any(target) or options.colors or options.keep):
         raise RefusedError("--palette: has its own colours; expected no -k, -Q, --keep and so on")
+    if options.strict_palette and options.palette is None:
+        raise RefusedError("--strict-palette: expected --palette as well")
+    if options.keep_palette and (
+        any(target) or options.colors or options.keep or options.shared_palette
+    ):
+        raise RefusedError(
+            "--keep-palette: the inputs have their colours; expected no -k, -Q, --keep, "
+            "--shared-palette and so on"
+        )
     if options.in_place and options.first:
         raise RefusedError("--in-place: would lose the other frames of --first; use one of the two")
     if options.per_frame and options.first:

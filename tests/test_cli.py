@@ -90,7 +90,8 @@ class TestLines:
         run("photo.png", "-o", "few.png", "-k5")
         _, (line,), _ = run("few.png", "-o", "few.bmp", "--allow-larger")
         assert re.search(
-            r"\(\+\d+\.\d %\), lossless, \d+\.\d\d s; larger than the input, fewer", line
+            r"\(\+\d+\.\d %\), lossless, indices kept, \d+\.\d\d s; larger than the input, fewer",
+            line,
         )
 
     def test_nobody_is_told_to_go_below_two_colours(self, run):

@@ -213,13 +213,22 @@ def test_contents_go_before_names(tmp_path):
     assert read_palette(path) == Palette(COLORS)
 
 
-def test_a_colour_that_comes_again_is_one_entry():
+def test_a_colour_that_comes_again_is_another_entry():
     data = b"000000\nff0000\n000000\n00ff00\nff0000\n"
-    assert colors_of(data, "hex") == [(0, 0, 0), (255, 0, 0), (0, 255, 0)]
+    assert colors_of(data, "hex") == [
+        (0, 0, 0), (255, 0, 0), (0, 0, 0), (0, 255, 0), (255, 0, 0)
+    ]  # fmt: skip
     value = {"colors": ["#000", "#fff", [0, 0, 0], "#00000000", "#ffffff00"], "counts": [1] * 5}
     found = read(json.dumps(value).encode(), "json")
-    assert found == Palette([(0, 0, 0, 255), (255, 255, 255, 255), (0, 0, 0, 0)])
-    assert found.counts.tolist() == [2, 1, 2]
+    assert found == Palette([(0, 0, 0, 255), (255,) * 4, (0, 0, 0, 255), *[(0, 0, 0, 0)] * 2])
+    assert found.table[4].tolist() == [255, 255, 255, 0]
+    assert found.counts.tolist() == [1] * 5
+
+
+def test_a_style_sheet_has_an_entry_for_each_custom_property():
+    style = b":root { --a: #111; --b: #222; --c: #111 } p { color: #222; background: #333 }"
+    style += b" a { color: #333; border: 1px solid #111 }"
+    assert colors_of(style, "css") == [(17,) * 3, (34,) * 3, (17,) * 3, (51,) * 3]
 
 
 # JSON and CSS
@@ -399,15 +408,15 @@ def test_riff_that_is_no_palette(data, reason):
 
 def test_act_with_and_without_a_count():
     table = b"".join(bytes(color) for color in COLORS)
-    assert colors_of(table.ljust(768, b"\0"), "act") == COLORS  # the padding is black again
+    assert colors_of(table.ljust(768, b"\0"), "act") == [*COLORS, *[(0, 0, 0)] * 252]
     padded = table.ljust(768, b"\7")
-    assert colors_of(padded) == [*COLORS, (7, 7, 7)]
+    assert colors_of(padded) == [*COLORS, *[(7, 7, 7)] * 252]
     assert colors_of(padded + b"\0\3\xff\xff") == COLORS[:3]
     assert colors_of(padded + b"\0\3\0\1") == [
         (200, 16, 46, 255), (0, 0, 0, 0), (255, 255, 255, 255)
     ]  # fmt: skip
     assert colors_of(padded + b"\0\3\0\3") == COLORS[:3]  # no entry, so none is transparent
-    assert colors_of(padded + b"\1\0\xff\xff") == [*COLORS, (7, 7, 7)]
+    assert colors_of(padded + b"\1\0\xff\xff") == [*COLORS, *[(7, 7, 7)] * 252]
 
 
 def test_act_written_in_full_has_no_count():

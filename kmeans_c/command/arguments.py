@@ -230,12 +230,31 @@ def _add_colors(group: "argparse._ArgumentGroup") -> None:
         type=values.palette,
         metavar="FILE|NAME|COLORS",
         help="use these colours: of a palette file, of a picture, of a set like pico-8, or a list "
-        "like '#fff,#c8102e'",
+        "like '#fff,#c8102e'; all entries stay, in their order",
     )
     given.add_argument(
         "--shared-palette",
         action="store_true",
-        help="find one palette for all inputs together",
+        help="find one palette for all inputs together; all outputs have the same table",
+    )
+    add(
+        "--strict-palette",
+        action="store_true",
+        help="fail if a pixel has a colour that is not in --palette",
+    )
+    stays = group.add_mutually_exclusive_group()
+    stays.add_argument(
+        "--keep-palette",
+        action="store_true",
+        default=None,
+        help="keep the palettes of indexed inputs and the indices of their pixels, whatever it "
+        "takes",
+    )
+    stays.add_argument(
+        "--shrink-palette",
+        action="store_false",
+        dest="keep_palette",
+        help="drop and reorder the entries of a palette where that takes fewer bytes",
     )
     add(
         "--keep",

@@ -51,6 +51,8 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
     else:
         change = 100 * (done.bytes_after / done.bytes_before - 1)
         quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
+        if done.indices_kept is not None:
+            quality += ", indices kept" if done.indices_kept else ", indices changed"
         line += (
             f"{done.colors_before} -> {done.palette_size} colours, "
             f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
@@ -70,11 +72,13 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
             f"holds the {done.palette_size}, "
             f"in about {done.bytes_as_png} bytes"
         )
+    elif done.larger and len(done.palette) > done.palette_size:
+        line += ", --shrink-palette makes it smaller"
     elif done.larger and done.palette_size > 2:
         line += ", fewer colours (-k) make it smaller"
     line += "".join(f"; {shown(loss)}" for loss in done.losses)
-    if done.kept_original:
-        line += "".join(f"; {note}" for note in done.notes)
+    said = (note for note in done.notes if done.kept_original or note.startswith("palette: "))
+    line += "".join(f"; {shown(note)}" for note in said)
     return line + ("; dry run, nothing is written" if tried else "")
 
 

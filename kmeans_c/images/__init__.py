@@ -22,7 +22,7 @@ from kmeans_c.images.indexed import Indexed, indexed_of
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.images.orientation import SIDEWAYS, orientation_of, upright
-from kmeans_c.images.pillow_image import file_pixels
+from kmeans_c.images.pillow_image import file_indexed, file_pixels
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
@@ -217,8 +217,7 @@ def as_indexed(image: object) -> Indexed | None:
         As `as_pixels` does.
     """
     if isinstance(image, Image.Image):
-        image.load()
-        return indexed_of(image, Conversion(meaning(None)))
+        return file_indexed(image)
     if isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).indexed
     as_pixels(image)

@@ -4,10 +4,12 @@ import struct
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 from PIL import Image, ImageFile
 
 from kmeans_c.images import modes, png_file
 from kmeans_c.images.color_management import Conversion, meaning
+from kmeans_c.images.indexed import Indexed, indexed_of
 from kmeans_c.images.modes import Pixels
 from kmeans_c.images.orientation import orientation_of, upright
 
@@ -33,6 +35,21 @@ def file_pixels(image: Image.Image) -> Pixels:
     if key is not None and image.info.get("transparency") != key:
         image.info["transparency"] = key  # the caller's image stays as it was
     return upright(pixels, orientation_of(image))
+
+
+def file_indexed(image: Image.Image) -> Indexed | None:
+    """Return the palette and the indices that a file of this image holds, in sRGB and upright.
+
+    None if the image has no palette.
+    """
+    chunks = _color_chunks(image)
+    image.load()
+    found = indexed_of(image, Conversion(meaning(_profile(image), chunks)))
+    if found is None:
+        return None
+    return Indexed(
+        found.palette, np.ascontiguousarray(upright(found.indices, orientation_of(image)))
+    )
 
 
 def stored_pixels(image: Image.Image) -> Pixels:

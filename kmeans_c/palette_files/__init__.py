@@ -10,7 +10,7 @@ from kmeans_c.encoding import FORMATS as IMAGE_ENDINGS
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.palette import Palette
 from kmeans_c.palette_files import adobe, riff, strip, text, web
-from kmeans_c.palette_files.entries import distinct
+from kmeans_c.palette_files.entries import listed
 
 # Bytes. What 65,536 colours take as indented JSON or as named swatches, and a picture of
 # `strip.MAX_PIXELS` pixels in few colours. Parsers need up to thirty times as much memory.
@@ -92,8 +92,9 @@ def read_palette(
     Returns
     -------
     Palette
-        The colours in the file's order; one that comes again is left out. RGB if all are opaque,
-        else RGBA. With counts where a JSON has them.
+        All entries in the file's order, unused and double ones too: a palette is data. RGB if all
+        are opaque, else RGBA. With counts where a JSON has them, and names where a GPL, ACO, ASE or
+        JSON has them.
 
     Raises
     ------
@@ -108,10 +109,11 @@ def read_palette(
     hex
         Colours as `parse_color` reads them, any number a line.
     json
-        A list of colours, or an object with the list ``colors`` and perhaps the list ``counts``; a
-        colour is a string or a list of 3 or 4 integers.
+        A list of colours, or an object with the list ``colors`` and perhaps the lists ``counts``
+        and ``names``; a colour is a string or a list of 3 or 4 integers.
     css
-        All ``#rgb``, ``#rrggbb``, ``#rrggbbaa`` and ``rgb()`` in the declarations of a style sheet.
+        All ``#rgb``, ``#rrggbb``, ``#rrggbbaa`` and ``rgb()`` in the declarations of a style sheet:
+        one entry for each custom property (``--ink``), and for each other colour one.
     act
         768 bytes are 256 colours, of which unused ones are black; 772 bytes say how many there are
         and which is transparent.
@@ -120,8 +122,9 @@ def read_palette(
         light away), Lab is under D50 and clipped to sRGB; both without rounding errors that depend
         on the machine.
     png
-        A picture of at most 256 colours, in the order in which they first appear; of any format
-        that `quantize` reads.
+        A picture of any format that `quantize` reads. Of an indexed PNG, GIF, BMP or TIFF its whole
+        palette, as it is, whatever its pixels use; of any other picture its colours, at most 256,
+        in the order in which they first appear.
     """
     kind = None if format is None else check_palette_format(format)
     if isinstance(path, str | os.PathLike):
@@ -168,7 +171,8 @@ def write_palette(
 
     Notes
     -----
-    Only JSON keeps `Palette.counts`. A png is a strip of squares of 16 x 16 pixels.
+    Only JSON keeps `Palette.counts`; JSON, GPL, ACO and ASE keep `Palette.names`. A png is an
+    indexed strip of squares of 16 x 16 pixels.
     """
     if not isinstance(palette, Palette):
         raise TypeError(f"palette: expected a Palette, got {type(palette).__name__}")
@@ -183,7 +187,7 @@ def write_palette(
     if not isinstance(path, str | os.PathLike):
         path.write(data)
         return
-    expected = distinct(map(tuple, palette.colors.tolist()))
+    expected = listed(map(tuple, palette.table.tolist()))
     atomic_write(
         path, data, overwrite=overwrite, verify=lambda data: _FORMATS[kind].read(data) == expected
     )

@@ -1,12 +1,15 @@
 """Adobe's palettes: ACT (colour table), ACO (colour swatches), ASE (swatch exchange)."""
 
+import contextlib
 import math
 import struct
 from collections.abc import Iterator
 
-from kmeans_c.color_text import Color, hex_text
+import numpy as np
+
+from kmeans_c.color_text import Color
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files.entries import as_rgb, at_most, distinct
+from kmeans_c.palette_files.entries import as_rgb, at_most, listed, name_of
 from kmeans_c.palette_files.models import from_cmyk, from_hsb, from_lab, from_unit
 
 ACT_COLORS = 256
@@ -40,22 +43,24 @@ def read_act(data: bytes) -> Palette:
         raise ValueError(f"expected a count of 1..256, got {n}")
     colors: list[Color] = [tuple(data[3 * i : 3 * i + 3]) for i in range(n)]
     if clear < n:
-        colors[clear] = (0, 0, 0, 0)
-    return distinct(colors)
+        colors[clear] = (*colors[clear], 0)
+    return listed(colors)
 
 
 def write_act(palette: Palette) -> bytes:
     """Write 256 opaque colours as 768 bytes; fewer padded with black, and what they are after."""
     at_most(palette, ACT_COLORS, "act")
-    colors, clear = palette.colors, _NO_TRANSPARENCY
+    colors, clear = palette.table, _NO_TRANSPARENCY
     if colors.shape[1] == 4:
         if ((colors[:, 3] > 0) & (colors[:, 3] < 255)).any():
             raise ValueError(
                 "format: act holds one fully transparent colour and no partial transparency; "
                 "hex, json, css, paint.net and png do"
             )
-        # A Palette has at most one such colour.
-        clear = next((i for i, alpha in enumerate(colors[:, 3].tolist()) if alpha == 0), clear)
+        entries = np.flatnonzero(colors[:, 3] == 0).tolist()
+        if len(entries) > 1:
+            raise ValueError(f"format: act holds one fully transparent entry, got {len(entries)}")
+        clear = entries[0] if entries else clear
     table = colors[:, :3].tobytes().ljust(768, b"\0")
     if len(palette) == ACT_COLORS and clear == _NO_TRANSPARENCY:
         return table
@@ -74,7 +79,7 @@ def is_aco(data: bytes) -> bool:
         return False
     file = _Bytes(data)
     try:
-        for _ in _aco_colors(file):
+        for _ in _aco_colors(file, []):
             pass
     except ValueError:
         return False
@@ -83,32 +88,39 @@ def is_aco(data: bytes) -> bool:
 
 def read_aco(data: bytes) -> Palette:
     """Read the first part: version 1, after which version 2 repeats it with names; or version 2."""
-    return distinct(_aco_colors(_Bytes(data)))
+    file, names = _Bytes(data), list[str]()
+    colors = list(_aco_colors(file, names))
+    if not names and data[file.at : file.at + 4] == struct.pack(">HH", 2, len(colors)):
+        with contextlib.suppress(ValueError):  # the colours are read, whatever follows them
+            for _ in _aco_colors(file, names):
+                pass
+    return listed(colors, names=names if len(names) == len(colors) else None)
 
 
 def write_aco(palette: Palette) -> bytes:
-    """Write both versions, as RGB, named by the hexadecimal digits."""
+    """Write both versions, as RGB, with names: the hexadecimal digits if there are none."""
     at_most(palette, _ACO_COLORS, "aco")
     first, second = [struct.pack(">HH", 1, len(palette))], [struct.pack(">HH", 2, len(palette))]
-    for color in as_rgb(palette, "aco"):
+    for i, color in enumerate(as_rgb(palette, "aco")):
         entry = struct.pack(">5H", _ACO_RGB, *(257 * value for value in color), 0)
-        name = hex_text(color) + "\0"
+        name = _utf_16(name_of(palette, i))
         first.append(entry)
-        second.append(entry + struct.pack(">I", len(name)) + name.encode("utf-16-be"))
+        second.append(entry + struct.pack(">I", len(name) // 2) + name)
     return b"".join(first + second)
 
 
 def read_ase(data: bytes) -> Palette:
-    """Read the colours of all groups; names, groups and kinds of swatch are passed over."""
-    return distinct(_ase_colors(data))
+    """Read the colours of all groups and their names; kinds of swatch are passed over."""
+    names: list[str] = []
+    return listed(_ase_colors(data, names), names=names)
 
 
 def write_ase(palette: Palette) -> bytes:
-    """Write RGB swatches without groups, named by the hexadecimal digits."""
+    """Write RGB swatches without groups; names are the hexadecimal digits if there are none."""
     blocks = [ASE_MAGIC + struct.pack(">HHI", 1, 0, len(palette))]
-    for color in as_rgb(palette, "ase"):
-        name = hex_text(color) + "\0"
-        body = struct.pack(">H", len(name)) + name.encode("utf-16-be") + b"RGB "
+    for i, color in enumerate(as_rgb(palette, "ase")):
+        name = _utf_16(name_of(palette, i))
+        body = struct.pack(">H", len(name) // 2) + name + b"RGB "
         body += struct.pack(">3fH", *(value / 255 for value in color), _ASE_NORMAL)
         blocks.append(struct.pack(">HI", _ASE_COLOR, len(body)) + body)
     return b"".join(blocks)
@@ -132,15 +144,26 @@ class _Bytes:
         return struct.unpack_from(layout, self.data, self.skip(struct.calcsize(layout)))
 
 
-def _aco_colors(file: "_Bytes") -> Iterator[Color]:
+def _utf_16(name: str) -> bytes:
+    """A name with its end, as both formats have it."""
+    return (name + "\0").encode("utf-16-be", "replace")
+
+
+def _name(data: bytes) -> str:
+    return data.decode("utf-16-be", "replace").rstrip("\0")
+
+
+def _aco_colors(file: "_Bytes", names: list[str]) -> Iterator[Color]:
     version, n = file.unpack(">HH")
     if version not in (1, 2):
         raise ValueError(f"expected version 1 or 2, got {version}")
     for _ in range(n):
-        yield _aco_color(*file.unpack(">5H"))
+        color = _aco_color(*file.unpack(">5H"))
         if version == 2:
             (length,) = file.unpack(">I")
-            file.skip(2 * length)
+            start = file.skip(2 * length)
+            names.append(_name(file.data[start : file.at]))
+        yield color
 
 
 def _aco_color(space: int, w: int, x: int, y: int, z: int) -> Color:
@@ -162,7 +185,7 @@ def _aco_color(space: int, w: int, x: int, y: int, z: int) -> Color:
     raise ValueError(f"expected RGB, HSB, CMYK, Lab or grey, got {name} ({space})")
 
 
-def _ase_colors(data: bytes) -> Iterator[Color]:
+def _ase_colors(data: bytes, names: list[str]) -> Iterator[Color]:
     file = _Bytes(data)
     if data[:4] != ASE_MAGIC:
         raise ValueError("expected ASEF in the first four bytes")
@@ -174,14 +197,16 @@ def _ase_colors(data: bytes) -> Iterator[Color]:
         kind, size = file.unpack(">HI")
         start = file.skip(size)
         if kind == _ASE_COLOR:
-            yield _ase_color(_Bytes(data[start : start + size]))
+            block = _Bytes(data[start : start + size])
+            (length,) = block.unpack(">H")
+            name = block.skip(2 * length)
+            names.append(_name(block.data[name : block.at]))
+            yield _ase_color(block)
         elif kind not in (_ASE_GROUP, _ASE_GROUP_END):
             raise ValueError(f"expected a colour or a group, got a block of kind {kind:#06x}")
 
 
 def _ase_color(block: _Bytes) -> Color:
-    (length,) = block.unpack(">H")
-    block.skip(2 * length)
     start = block.skip(4)
     model = block.data[start : start + 4]
     if model not in _ASE_MODELS:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kmeans_c.color_text import Color
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files.entries import as_rgb, at_most, distinct
+from kmeans_c.palette_files.entries import as_rgb, at_most, listed
 
 _COLORS = 0xFFFF
 _VERSION = 0x0300
@@ -13,7 +13,7 @@ _VERSION = 0x0300
 
 def read_riff(data: bytes) -> Palette:
     """Read the colours of the chunk ``data``; their flags are passed over."""
-    return distinct(_riff_colors(data))
+    return listed(_riff_colors(data))
 
 
 def write_riff(palette: Palette) -> bytes:

@@ -1,4 +1,4 @@
-"""Palettes as pictures: a strip of swatches is written, any picture of few colours is read."""
+"""Palettes as pictures: a strip of swatches is written; the palette of a picture is read."""
 
 import io
 from collections.abc import Iterator
@@ -8,8 +8,9 @@ import numpy as np
 from kmeans_c.color_text import Color
 from kmeans_c.encoding import MAX_COLORS, encode
 from kmeans_c.images import read_image
+from kmeans_c.images.modes import Pixels
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files.entries import at_most, distinct
+from kmeans_c.palette_files.entries import at_most, distinct, listed
 
 SWATCH = 16  # pixels a side
 
@@ -18,9 +19,15 @@ _PIECE = 1 << 16  # pixels looked at together
 
 
 def read_picture(data: bytes) -> Palette:
-    """Read the colours of an image file, in the order in which they first appear, row by row."""
+    """Read the palette of an image file: its table if it is indexed, as it is.
+
+    Of another image its colours, each once, in the order of their first pixels, row by row.
+    """
     try:
-        return distinct(_picture_colors(data))
+        picture = read_image(io.BytesIO(data), max_pixels=MAX_PIXELS)
+        if picture.indexed is not None:
+            return listed(map(tuple, picture.indexed.palette.tolist()))
+        return distinct(_picture_colors(picture.pixels))
     except OSError as error:
         raise ValueError(str(error).removeprefix("image: ")) from error
 
@@ -29,11 +36,10 @@ def write_strip(palette: Palette) -> bytes:
     """Write a PNG with one square a colour, from left to right."""
     at_most(palette, MAX_COLORS, "png")
     row = np.repeat(np.arange(len(palette), dtype=np.uint8), SWATCH)
-    return encode(palette.colors, np.tile(row, (SWATCH, 1)), "png")
+    return encode(palette.table, np.tile(row, (SWATCH, 1)), "png", keep_palette=True)
 
 
-def _picture_colors(data: bytes) -> Iterator[Color]:
-    pixels = read_image(io.BytesIO(data), max_pixels=MAX_PIXELS).pixels
+def _picture_colors(pixels: Pixels) -> Iterator[Color]:
     flat = pixels.reshape(-1, 1 if pixels.ndim == 2 else pixels.shape[2])
     found: set[Color] = set()
     for start in range(0, len(flat), _PIECE):

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 from kmeans_c.color_text import Color, hex_text, parse_color, shown
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files.entries import as_rgb, at_most, distinct
+from kmeans_c.palette_files.entries import as_rgb, at_most, listed, name_of
 
 JASC_HEADER = "JASC-PAL"
 GPL_HEADER = "GIMP Palette"
@@ -16,30 +16,30 @@ PAINT_NET_COLORS = 96
 
 def read_hex(data: bytes) -> Palette:
     """Read colours as `parse_color` does, any number a line; ``;`` and ``//`` begin comments."""
-    return distinct(_hex_colors(data))
+    return listed(_hex_colors(data))
 
 
 def write_hex(palette: Palette) -> bytes:
     """Write ``rrggbb`` lines; ``rrggbbaa`` if there is transparency."""
-    return _joined(hex_text(color)[1:] for color in palette.colors.tolist())
+    return _joined(hex_text(color)[1:] for color in palette.table.tolist())
 
 
 def read_paint_net(data: bytes) -> Palette:
     """Read ``aarrggbb`` and ``rrggbb`` lines; ``;`` begins a comment."""
-    return distinct(_paint_net_colors(data))
+    return listed(_paint_net_colors(data))
 
 
 def write_paint_net(palette: Palette) -> bytes:
     """Write ``AARRGGBB`` lines."""
     at_most(palette, PAINT_NET_COLORS, "paint.net")
-    colors = [(color[3:] or [255]) + color[:3] for color in palette.colors.tolist()]
+    colors = [(color[3:] or [255]) + color[:3] for color in palette.table.tolist()]
     lines = [bytes(color).hex().upper() for color in colors]
     return _joined(["; paint.net Palette File", "; aarrggbb, in hexadecimal digits", *lines])
 
 
 def read_jasc(data: bytes) -> Palette:
     """Read a header of three lines, and as many colours as its last says."""
-    return distinct(_jasc_colors(data))
+    return listed(_jasc_colors(data))
 
 
 def write_jasc(palette: Palette) -> bytes:
@@ -51,17 +51,19 @@ def write_jasc(palette: Palette) -> bytes:
 
 def read_gpl(data: bytes) -> Palette:
     """Read decimal numbers, each line with a name perhaps; alpha after ``Channels: RGBA``."""
-    return distinct(_gpl_colors(data))
+    names: list[str] = []
+    return listed(_gpl_colors(data, names), names=names)
 
 
 def write_gpl(palette: Palette) -> bytes:
-    """Write decimal numbers with the hexadecimal ones as names."""
-    lines = ["{:3d} {:3d} {:3d}\t".format(*c) + hex_text(c) for c in as_rgb(palette, "gpl")]
+    """Write decimal numbers and names, which are the hexadecimal digits if there are none."""
+    colors = as_rgb(palette, "gpl")
+    lines = ["{:3d} {:3d} {:3d}\t".format(*c) + name_of(palette, i) for i, c in enumerate(colors)]
     return _joined([GPL_HEADER, "Name: kmeans-c", "#", *lines])
 
 
 def _joined(lines: "list[str] | Iterator[str]", end: str = "\n") -> bytes:
-    return "".join(line + end for line in lines).encode("ascii")
+    return "".join(line + end for line in lines).encode()
 
 
 def _lines(data: bytes) -> Iterator[tuple[int, str]]:
@@ -114,7 +116,7 @@ def _jasc_colors(data: bytes) -> Iterator[Color]:
         raise ValueError(f"expected {wanted} colours as line 3 says, got {min(got, wanted + 1)}")
 
 
-def _gpl_colors(data: bytes) -> Iterator[Color]:
+def _gpl_colors(data: bytes, names: list[str]) -> Iterator[Color]:
     lines = _lines(data)
     if next(lines, (0, ""))[1] != GPL_HEADER:
         raise ValueError(f"expected the line {GPL_HEADER} first")
@@ -127,7 +129,9 @@ def _gpl_colors(data: bytes) -> Iterator[Color]:
             if word == "Channels" and value.strip() == "RGBA":
                 channels = 4
             continue
-        yield _numbers(line.split(None, channels)[:channels], (channels,), number, line)
+        words = line.split(None, channels)
+        names.append(words[channels] if len(words) > channels else "")
+        yield _numbers(words[:channels], (channels,), number, line)
 
 
 def _numbers(words: list[str], lengths: tuple[int, ...], number: int, line: str) -> Color:

@@ -7,7 +7,7 @@ from typing import Any
 
 from kmeans_c.color_text import Color, hex_text, parse_color, shown
 from kmeans_c.palette import Palette
-from kmeans_c.palette_files.entries import distinct
+from kmeans_c.palette_files.entries import listed
 
 _FORMAT, _VERSION = "kmeans-c palette", 1
 
@@ -22,7 +22,7 @@ _COLOR = re.compile(r"(?<![\w#-])(?:#[0-9a-f]{3,8}|rgba?\([^()]*\))(?![\w-])", r
 
 
 def read_json(data: bytes) -> Palette:
-    """Read a list of colours, or an object with the list ``colors`` and perhaps ``counts``.
+    """Read a list of colours, or an object with the list ``colors``, and ``counts`` and ``names``.
 
     A colour is a string, see `parse_color`, or a list of three or four integers.
     """
@@ -30,9 +30,9 @@ def read_json(data: bytes) -> Palette:
         value = json.loads(data)
     except RecursionError:
         raise ValueError("expected a list of colours, got lists in lists") from None
-    colors, counts = value, None
+    colors, counts, names = value, None, None
     if isinstance(value, dict):
-        colors, counts = value.get("colors"), value.get("counts")
+        colors, counts, names = (value.get(key) for key in ("colors", "counts", "names"))
         if value.get("format") == _FORMAT and value.get("version") != _VERSION:
             raise ValueError(f"expected version {_VERSION}, got {shown(str(value.get('version')))}")
     if not isinstance(colors, list):  # which is about a file's contents, not about a type
@@ -41,29 +41,34 @@ def read_json(data: bytes) -> Palette:
         )
     if counts is not None:
         _check_counts(counts, len(colors))
-    return distinct(map(_json_color, colors), counts)
+    if names is not None:
+        _check_names(names, len(colors))
+    return listed(map(_json_color, colors), counts, names)
 
 
 def write_json(palette: Palette) -> bytes:
-    """Write an object: its format, version, colours, and counts where there are some."""
+    """Write an object: its format, version, colours, and counts and names where there are some."""
     value: dict[str, Any] = {"format": _FORMAT, "version": _VERSION}
-    value["colors"] = [hex_text(color) for color in palette.colors.tolist()]
+    value["colors"] = [hex_text(color) for color in palette.table.tolist()]
     if palette.counts is not None:
         value["counts"] = palette.counts.tolist()
+    if palette.names is not None:
+        value["names"] = list(palette.names)
     return (json.dumps(value, indent=2) + "\n").encode("ascii")
 
 
 def read_css(data: bytes) -> Palette:
     """Read the colours of a style sheet's declarations: ``#`` with digits, and rgb().
 
-    As in a browser, what is not understood is passed over.
+    A custom property (``--ink: #000``) is an entry of its own; elsewhere a colour that came before
+    is used again. As in a browser, what is not understood is passed over.
     """
-    return distinct(_css_colors(data.decode("utf-8-sig", errors="replace")))
+    return listed(_css_colors(data.decode("utf-8-sig", errors="replace")))
 
 
 def write_css(palette: Palette) -> bytes:
     """Write one custom property a colour, with the number of its entry."""
-    colors = (hex_text(color) for color in palette.colors.tolist())
+    colors = (hex_text(color) for color in palette.table.tolist())
     lines = [f"  --color-{i}: {color};\n" for i, color in enumerate(colors)]
     return "".join([":root {\n", *lines, "}\n"]).encode("ascii")
 
@@ -89,12 +94,24 @@ def _check_counts(counts: object, n: int) -> None:
         raise ValueError("expected counts that are integers of at least 0, with a 64-bit sum")
 
 
+def _check_names(names: object, n: int) -> None:
+    if not isinstance(names, list) or len(names) != n:
+        raise ValueError(f"expected {n} names, as many as colours")
+    if not all(isinstance(name, str) for name in names):
+        raise ValueError("expected names that are strings")
+
+
 def _css_colors(text: str) -> Iterator[Color]:
+    known: set[Color] = set()
     for piece in _PIECE.finditer(_NO_COLOR.sub(" ", text)):
         if piece[2] == "{":  # a selector, in which #add is somebody's id
             continue
         for found in _COLOR.finditer(piece[1].partition(":")[2]):
             try:
-                yield parse_color(found[0])
+                color = parse_color(found[0])
             except ValueError:
                 continue
+            rgba = color if len(color) == 4 else (*color, 255)
+            if rgba not in known or piece[1].lstrip().startswith("--"):
+                known.add(rgba)
+                yield color
