@@ -61,6 +61,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return SIGNALLED + signal.SIGINT
     except signals.Signalled as end:
         return SIGNALLED + end.number
+    except Exception as error:  # what no stage expects is one line, too
+        _complain(reason("", error))
+        if "--debug" in (sys.argv[1:] if arguments is None else arguments):
+            _write_error(batch.trace(error).rstrip())
+        return SOME_FAILED
 
 
 def _run(arguments: list[str]) -> int:
@@ -196,7 +201,9 @@ def _check_words(options: argparse.Namespace, plan: Plan) -> None:
 
 
 def _shared_palette(options: argparse.Namespace, work: batch.Work, plan: Plan) -> Palette | None:
-    histogram = batch.shared_histogram(work, plan.jobs, _workers(options, plan))
+    # Colours to keep may need more channels than the images have.
+    channels = max((len(color) for color in options.keep or ()), default=1)
+    histogram = batch.shared_histogram(work, plan.jobs, _workers(options, plan), channels)
     if len(histogram) == 0:  # no input can be read, which each says on its own
         return None
     return Palette.fit(

@@ -77,7 +77,8 @@ class Histogram:
         ----------
         pixels : uint8 array (..., channels), or (...) for grey
         weights : integer array (...), optional
-            How often each pixel counts; a pixel of weight 0 is left out.
+            How often each pixel counts; a pixel of weight 0 is left out. ``merge(h)`` and
+            ``add(h.colors, h.counts)`` do the same.
         n_threads : int, optional
 
         Returns
@@ -90,7 +91,7 @@ class Histogram:
         if pixels.size // self.channels > MAX_TOTAL - (self._total() if weights is None else 0):
             raise ValueError(TOO_MANY)
         if weights is not None:
-            weights = as_weights(weights, pixels.shape[:-1])
+            weights = as_weights(weights, pixels.shape[:-1], grey=self.channels == 1)
         n_threads = threads.thread_count(n_threads)
         if pixels.size:
             # Counted apart: what fails, or is interrupted, adds nothing.
@@ -191,7 +192,7 @@ class Histogram:
             raise TypeError(f"pixels: expected a NumPy array, got {type(pixels).__name__}")
         if pixels.dtype != np.uint8:
             raise TypeError(f"pixels: expected uint8, got {pixels.dtype}")
-        if self.channels == 1 and pixels.ndim in (1, 2):
+        if self.channels == 1 and pixels.ndim in (1, 2) and pixels.shape[1:] != (1,):
             return pixels[..., np.newaxis]
         if pixels.ndim < 2 or pixels.shape[-1] != self.channels:
             raise ValueError(f"pixels: expected (..., {self.channels}), got {pixels.shape}")
@@ -370,10 +371,14 @@ def pieces(pixels: Pixels) -> Iterator[Pixels]:
             yield np.ascontiguousarray(pixels[start : start + rows]).reshape(-1, channels)
 
 
-def as_weights(weights: NDArray[np.integer[Any]], shape: tuple[int, ...]) -> Counts:
+def as_weights(
+    weights: NDArray[np.integer[Any]], shape: tuple[int, ...], *, grey: bool = False
+) -> Counts:
     weights = np.asarray(weights)
     if weights.dtype.kind not in "iu":
         raise TypeError(f"weights: expected integers, got {weights.dtype}")
+    if grey and weights.shape == (*shape, 1):  # (n, 1) are n greys, or an image one pixel wide
+        weights = weights[..., 0]
     if weights.shape != shape:
         raise ValueError(f"weights: expected shape {shape}, got {weights.shape}")
     check_weights(weights)

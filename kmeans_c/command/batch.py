@@ -102,13 +102,18 @@ def strict_code(error: Exception) -> int:
     return BELOW_QUALITY if isinstance(error, TargetNotMet) else 1
 
 
-def shared_histogram(work: Work, jobs: Iterable[Job], n_workers: int) -> Histogram:
-    """Count the colours of all images together; those that can't be read say so later."""
+def shared_histogram(
+    work: Work, jobs: Iterable[Job], n_workers: int, channels: int = 1
+) -> Histogram:
+    """Count the colours of all images together; those that can't be read say so later.
+
+    There are at least so many channels.
+    """
     counted: dict[int, Histogram] = {}
     for _, result in workers.run(partial(_count, work), jobs, n_workers):
         if isinstance(result, Histogram):
             counted.setdefault(result.channels, Histogram(result.channels)).merge(result)
-    whole = Histogram(max(counted, default=3))
+    whole = Histogram(max(counted, default=3) if channels == 1 else max([channels, *counted]))
     for histogram in counted.values():
         colors = _widened(histogram.colors, whole.channels)
         whole.add(colors, histogram.counts)

@@ -10,6 +10,7 @@ import contextlib
 import itertools
 import os
 import signal
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
@@ -142,5 +143,8 @@ def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -
     """What a worker does until its parent is gone, or wants it to end."""
     signals.leave_to_parent(signal.SIGINT)
     with contextlib.suppress(EOFError, OSError, signals.Signalled), signals.as_exceptions():
-        while True:
-            connection.send(function(connection.recv()))
+        try:
+            while True:
+                connection.send(function(connection.recv()))
+        except (ArithmeticError, AttributeError, LookupError, MemoryError, TypeError, ValueError):
+            sys.exit(1)  # a job or result that can't be pickled: the parent says it in a line
