@@ -29,7 +29,8 @@ cannot hold them is refused, or gets the first with --first. Writes {" ".join(FO
 by the ending of the output's name.
 A JPEG can't hold a palette: its colours multiply again, and the file is often larger
 than the input. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
-Where the output would be larger than the input, the input is kept as it is.
+Where the output would be larger than the input, the input is kept as it is, unless a
+palette was given: an output that can hold that palette is written all the same.
 
 kmeans-c report IMAGE writes a web page that compares several K (report --help),
 kmeans-c sweep IMAGE prints what each K costs in error and bytes (sweep --help).
