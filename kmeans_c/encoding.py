@@ -330,7 +330,8 @@ def stores(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) 
     data : bytes
         The contents of an image file that has a palette.
     palette : (n, 3) or (n, 4) array of uint8
-        Its entries. Some formats have longer tables, of which these are the first.
+        Its entries. Some formats have longer tables, of which these are the first; a TIFF's is
+        read without the black entries at its end.
     indices : (H, W) array of uint8
     """
     if data.startswith(_ICO_START):
@@ -341,8 +342,11 @@ def stores(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) 
         return False
     if found is None:
         return False
-    table = found.palette[: len(palette), :3]
-    return np.array_equal(table, palette[:, :3]) and np.array_equal(found.indices, indices)
+    table = np.zeros((max(len(palette), len(found.palette)), 3), np.uint8)
+    table[: len(found.palette)] = found.palette[:, :3]
+    return np.array_equal(table[: len(palette)], palette[:, :3]) and np.array_equal(
+        found.indices, indices
+    )
 
 
 def _check_colors(palette: NDArray[np.uint8]) -> None:

@@ -48,8 +48,15 @@ def with_given(picture: Picture, palette: Palette | ArrayLike, options: dict[str
     palette : Palette or array_like
     options : dict
         Further arguments of `quantize`.
+
+    Raises
+    ------
+    ValueError
+        If there are more than 256 colours, or 256 and none of them can become transparent.
     """
     table = Palette(palette).table
+    if len(table) > MAX_COLORS:
+        raise ValueError(f"palette: expected at most {MAX_COLORS} colours, got {len(table)}")
     notes: tuple[str, ...] = ()
     if has_clear_pixels(picture.pixels) and not has_clear_entry(table):
         table, note = with_clear_entry(table, MAX_COLORS)

@@ -27,8 +27,9 @@ class Indexed:
     Attributes
     ----------
     palette : (n, 3) or (n, 4) array of uint8
-        All entries in the file's order, unused and double ones too; RGBA if one is not opaque. Of
-        the colours of the image's pixels, so sRGB, unless a profile was to be kept. What a fully
+        All entries in the file's order, unused and double ones too; RGBA if one is not opaque. A
+        TIFF's without the black ones at its end that no pixel has: they fill its map up. Of the
+        colours of the image's pixels, so sRGB, unless a profile was to be kept. What a fully
         transparent entry hides is still there.
     indices : (H, W) array of uint8
         The right way up, each below n.
@@ -71,6 +72,8 @@ def indexed_of(
     """
     if image.mode == "P":
         entries, indices = palette_of(image), np.array(image)
+        if image.format == "TIFF":
+            entries = _without_padding(entries, int(indices.max()))
         colors = Image.fromarray(entries[np.newaxis, :, :3])
     else:
         levels = _grey_table(image, file)
@@ -87,6 +90,12 @@ def indexed_of(
         return None
     entries[:, :3] = np.asarray(convert(colors).convert("RGB"))[0]
     return Indexed(entries if entries[:, 3].min() < OPAQUE else entries[:, :3].copy(), indices)
+
+
+def _without_padding(entries: Pixels, highest: int) -> Pixels:
+    """Drop the black entries after the last one in use: a TIFF's colour map has no other length."""
+    last = int(np.flatnonzero(entries[:, :3].any(axis=1)).max(initial=0))
+    return entries[: max(last, highest) + 1]
 
 
 def _grey_table(image: Image.Image, file: BinaryIO | None) -> Pixels | None:
