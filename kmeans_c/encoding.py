@@ -15,6 +15,7 @@ from kmeans_c.images.metadata import Metadata, kept, png_chunks, save_options
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.png_file import SIGNATURE
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
+from kmeans_c.proof import can_prove, shows
 
 # The formats that can be written, by the endings of their names.
 FORMATS = {
@@ -49,7 +50,6 @@ _WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6)
 
 _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may follow
 
-_ICO_START = b"\0\0\1\0"
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
 
 _LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535, "ico": 256}
@@ -291,6 +291,9 @@ def encode_smallest(
 def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> bool:
     """Say whether an encoded image shows exactly what it should, by decoding it.
 
+    PNG, BMP and ICO are decoded by `proof`, which shares nothing with the encoders; the others by
+    Pillow.
+
     Parameters
     ----------
     data : bytes
@@ -305,8 +308,8 @@ def decodes_to(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint
     bool
         Whether every pixel has the colour of its palette entry. Fully transparent pixels have none.
     """
-    if data.startswith(_ICO_START):
-        data = data[_ICO_HEADER.size :]
+    if can_prove(data):
+        return shows(data, palette, indices)
     try:
         # The colours of a profile that was kept are to be compared as they are.
         shown = read_image(io.BytesIO(data), max_pixels=indices.size, icc="keep").pixels

@@ -136,9 +136,10 @@ def atomic_write(
             if old is not None:
                 _take_over(descriptor, old)
             os.fsync(descriptor)
-            _compare(descriptor, contents)
-            if verify is not None:
-                _verify(descriptor, verify)
+            if verify is None:
+                _compare(descriptor, contents)
+            else:
+                _verify(descriptor, contents, verify)
         finally:
             os.close(descriptor)
         _publish(temporary, file, overwrite=overwrite)
@@ -191,9 +192,12 @@ def _compare(descriptor: int, contents: memoryview) -> None:
             raise OSError(errno.EIO, "The disk did not give back what was written")
 
 
-def _verify(descriptor: int, verify: Callable[[bytes], bool]) -> None:
+def _verify(descriptor: int, contents: memoryview, verify: Callable[[bytes], bool]) -> None:
     os.lseek(descriptor, 0, os.SEEK_SET)
-    if not verify(_read(descriptor, os.fstat(descriptor).st_size)):
+    found = _read(descriptor, len(contents) + 1)
+    if found != contents:
+        raise OSError(errno.EIO, "The disk did not give back what was written")
+    if not verify(found):
         raise OSError(errno.EIO, "The file would not show what it should")
 
 
