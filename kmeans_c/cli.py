@@ -125,6 +125,8 @@ def _work(options: argparse.Namespace) -> batch.Work:
             "format": options.format,
             "optimize": options.optimize,
             "lossy": options.lossy,
+            "jpeg_quality": options.jpeg_quality,
+            "subsampling": options.subsampling,
             "metadata": options.metadata,
             "icc": options.icc,
             "allow_larger": options.allow_larger,

@@ -14,6 +14,7 @@ from kmeans_c.images import as_pixels, read_image
 from kmeans_c.images.metadata import Metadata, kept, png_chunks, save_options
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.png_file import SIGNATURE
+from kmeans_c.jpeg.options import as_options
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
 from kmeans_c.proof import can_prove, shows
 
@@ -40,8 +41,9 @@ AUTO = ("png", "webp")
 
 MAX_COLORS = 256  # of a palette in a file
 
-# At 16 colours 99 % of the pixels come back within 16 levels of their palette entry, on photos,
-# scans and screenshots alike; at 90 it is 98 %, and 95 adds a third to the bytes.
+# Where nothing says how many bytes a JPEG may take. At 16 colours 99 % of the pixels come back
+# within 16 levels of their palette entry, on photos, scans and screenshots alike; at 90 it is 98 %,
+# and 95 adds a third to the bytes.
 JPEG_QUALITY = 92
 
 # WebP's (quality, method) by `optimize`. At 16 colours (50, 2) takes 90 ms for 0.4 megapixels; at
@@ -151,13 +153,15 @@ def encode(
     metadata: Metadata | None = None,
     policy: str = "safe",
     keep_palette: bool = False,
+    jpeg_quality: int | None = None,
+    subsampling: str | None = None,
 ) -> bytes:
     """Encode an image that has a palette.
 
     PNG, GIF, BMP, opaque ICO and opaque TIFF hold the palette itself, PNG (also in an ICO) with 1,
     2, 4 or 8 bits a pixel as the number of colours allows, BMP with 1, 4 or 8. WebP (lossless), and
-    ICO and TIFF with transparency, hold the pixels in full colour, exactly. JPEG (4:4:4, grey if
-    the palette is) only comes near: it can't hold a palette.
+    ICO and TIFF with transparency, hold the pixels in full colour, exactly. JPEG (progressive,
+    grey if the palette is) only comes near: it can't hold a palette.
 
     Parameters
     ----------
@@ -177,6 +181,10 @@ def encode(
     keep_palette : bool
         Whether the file's table is the palette as it is, with its order, its unused and its double
         entries, wherever the file has one: see `holds_palette`.
+    jpeg_quality : int, optional
+        1..100, libjpeg's; 92 by default. For JPEG only, as the next one.
+    subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
+        Of a JPEG's chroma; 4:4:4 by default.
 
     Returns
     -------
@@ -193,9 +201,11 @@ def encode(
     """
     kind = check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
+    wanted = as_options(jpeg_quality, subsampling)
+    wanted.check_format(kind)
     _check_colors(palette)
     seen, numbers = used(palette, indices)
-    _check_fits(seen, numbers, kind)
+    check_fits(seen, numbers, kind)
     if not keep_palette:
         palette, indices = seen, numbers
     about = Metadata() if metadata is None else metadata
@@ -213,12 +223,18 @@ def encode(
         return encode_bmp(palette, indices, described.get("dpi"))
     options: dict[str, Any] = {}
     if kind == "jpeg":
+        from kmeans_c.jpeg.writer import (  # noqa: PLC0415 - other formats need none of it
+            compact,
+            full_color,
+            with_metadata,
+        )
+
         palette, indices = seen, numbers
         # A profile of RGB does not fit grey pixels.
-        grey = about.icc is None and bool(np.all(palette[:, :3] == palette[:, :1]))
-        image = Image.fromarray((palette[:, 0] if grey else palette[:, :3]).take(indices, axis=0))
-        options = {"quality": JPEG_QUALITY, "subsampling": 0, "optimize": True}
-    elif not holds_palette(kind, seen):
+        image = full_color(palette, indices, grey=about.icc is None)
+        data = compact(image, wanted.quality or JPEG_QUALITY, wanted.subsampling or "4:4:4")
+        return with_metadata(data, described)
+    if not holds_palette(kind, seen):
         image = Image.fromarray(palette.take(indices, axis=0))
     else:
         image = indexed_image(palette, indices)
@@ -360,7 +376,20 @@ def _check_colors(palette: NDArray[np.uint8]) -> None:
         )
 
 
-def _check_fits(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> None:
+def check_fits(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) -> None:
+    """Refuse an image that a format can't hold.
+
+    Parameters
+    ----------
+    palette, indices
+        As for `encode`.
+    kind : str
+
+    Raises
+    ------
+    ValueError
+        If it is too wide or too tall, or has a transparency that the format does not have.
+    """
     reason = misfit(palette, indices, kind)
     if reason is not None:
         raise ValueError(f"format: {reason}")

@@ -95,6 +95,8 @@ class Quantized:
         *,
         overwrite: bool = False,
         optimize: int = OPTIMIZE,
+        jpeg_quality: int | None = None,
+        subsampling: str | None = None,
     ) -> None:
         """Write the image to a file, whole or not at all.
 
@@ -108,6 +110,10 @@ class Quantized:
             Whether an existing file may be replaced.
         optimize : int
             0..6: how long a smaller PNG or WebP is looked for.
+        jpeg_quality : int, optional
+            1..100, libjpeg's quality of a JPEG; 92 by default.
+        subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
+            Of a JPEG's chroma; 4:4:4 by default.
 
         Raises
         ------
@@ -128,6 +134,8 @@ class Quantized:
             encoding.format_for(path) if format is None else format,
             optimize=optimize,
             keep_palette=own.given,
+            jpeg_quality=jpeg_quality,
+            subsampling=subsampling,
         )
         if isinstance(path, str | os.PathLike):
             files.atomic_write(path, data, overwrite=overwrite)

@@ -38,8 +38,15 @@ class Compressed:
     bytes_encoded : int
         What the image of K colours takes in the format asked for: `bytes_after`, unless the
         original was kept.
-    bytes_as_png : int or None
-        Where a JPEG was written, about what the same image takes as a PNG with a palette.
+    bytes_as_png : None
+        Was an estimate of the same image as a PNG, and is no longer made.
+    jpeg_quality : int or None
+        libjpeg's quality of the JPEG of K colours, 1..100; None for every other format.
+    jpeg_subsampling : str or None
+        "4:4:4", "4:2:2" or "4:2:0"; None for other formats, and where the JPEG is grey.
+    share_kept : float or None
+        Share of the pixels of that JPEG whose nearest palette entry is still their own, 0..1; None
+        for other formats, which show all of them.
     mse : float
         Mean over the pixels of the squared distance between input and output, summed over the
         channels: of what the output file shows, so that a JPEG's own loss is part of it.
@@ -77,7 +84,10 @@ class Compressed:
     bytes_after: int
     kept_original: bool
     bytes_encoded: int
-    bytes_as_png: int | None
+    bytes_as_png: None
+    jpeg_quality: int | None
+    jpeg_subsampling: str | None
+    share_kept: float | None
     mse: float
     psnr: float
     n_iter: int

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
-import io
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,7 +14,9 @@ from kmeans_c.color_text import hex_text
 from kmeans_c.colors import hidden
 from kmeans_c.encoding import (
     FORMATS,
+    JPEG_QUALITY,
     MAX_COLORS,
+    check_fits,
     decodes_to,
     encode,
     encode_smallest,
@@ -22,16 +24,17 @@ from kmeans_c.encoding import (
     stores,
 )
 from kmeans_c.fixed_palette import Fixed, is_small, keeps_indices, with_given, with_own
-from kmeans_c.images import ANIMATED, Picture, count_colors, read_image
+from kmeans_c.images import ANIMATED, Picture, count_colors
 from kmeans_c.images.modes import OPAQUE, Pixels
+from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
 from kmeans_c.quantize import Quantized, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 from kmeans_c.result import Compressed
 from kmeans_c.target_text import parse_size
 
-# What a PNG would take is said beside a JPEG: fast enough for that, and mostly 5 to 10 % too much.
-OPTIMIZE_ESTIMATE = 1
+if TYPE_CHECKING:
+    from kmeans_c.jpeg.search import Jpeg
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,6 +46,8 @@ class Writing:
     lossy: float
     metadata: str
     n_threads: int | None
+    jpeg: Options
+    allow_larger: bool = False
     automatic: bool = False
     keep_palette: bool | None = None  # None: if it was given, or the input's has few colours
 
@@ -53,6 +58,7 @@ class Writing:
         several = picture.frames > 1 or picture.is_default_image
         animated = automatic and several and not first and own in ANIMATED
         kind = own if self.kind is None or animated else self.kind
+        self.jpeg.check_format(kind)
         return dataclasses.replace(self, kind=kind, automatic=automatic)
 
     def takes(self, picture: Picture) -> bool:
@@ -106,16 +112,23 @@ def as_aim(
 
 
 def quantized_as(
-    picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]
+    picture: Picture,
+    aim: Aim,
+    writing: Writing,
+    options: dict[str, Any],
+    contents: Callable[[], bytes],
 ) -> tuple[Quantized, Encoded]:
-    """Find the colours of a still image, and encode it: the one place where that is done."""
+    """Find the colours of a still image, and encode it: the one place where that is done.
+
+    `contents` reads the input file, whose bytes decide how good a JPEG may be.
+    """
     fixed = _fixed(picture, aim, writing, options)
     if fixed is not None:
-        encoded = _encoded(picture, fixed.quantized, writing)
+        encoded = _encoded(picture, fixed.quantized, writing, contents)
         return fixed.quantized, dataclasses.replace(encoded, notes=fixed.notes + encoded.notes)
     if not aim.is_target:
         quantized = quantize(picture.pixels, aim.K, **options)
-        return quantized, _encoded(picture, quantized, writing)
+        return quantized, _encoded(picture, quantized, writing, contents)
     from kmeans_c.targets import (  # noqa: PLC0415 - few runs have a target
         quantize_auto,
         quantize_quality,
@@ -129,7 +142,9 @@ def quantized_as(
             if aim.quality is None
             else quantize_quality(picture.pixels, aim.quality, K=aim.K, **options)
         )
-        return quantized, _encoded(picture, quantized, writing)
+        return quantized, _encoded(picture, quantized, writing, contents)
+    if writing.jpeg.given:
+        raise ValueError(f"{writing.jpeg.given}: expected none with target_size")
     size = parse_size(aim.size, picture.n_bytes) if isinstance(aim.size, str) else aim.size
     kind = str(writing.kind)
     lossy = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
@@ -143,7 +158,10 @@ def quantized_as(
         **options,
     )
     palette, indices = used(quantized.palette, quantized.indices)
-    return quantized, Encoded(kind, data, palette, indices, quantized.mse)
+    jpeg = None
+    if kind == "jpeg":
+        jpeg = _as_it_is(picture, data, palette, indices, writing.n_threads)
+    return quantized, Encoded(kind, data, palette, indices, quantized.mse, jpeg=jpeg)
 
 
 def _fixed(picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]) -> Fixed | None:
@@ -171,6 +189,7 @@ class Encoded:
     mse: float
     stored: tuple[Pixels, Pixels] | None = None  # palette and indices, if the file has just these
     notes: tuple[str, ...] = ()
+    jpeg: Jpeg | None = None
 
     def shown_by(self, data: bytes) -> bool:
         """Say whether the contents of a file decode to this palette and these indices."""
@@ -179,9 +198,13 @@ class Encoded:
         )
 
 
-def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encoded:
+def _encoded(
+    picture: Picture, quantized: Quantized, writing: Writing, contents: Callable[[], bytes]
+) -> Encoded:
     """Encode an image, as it is and in what `lossy` allows; give the smallest of these."""
     kind = str(writing.kind)
+    if kind == "jpeg":
+        return _jpeg(picture, quantized, writing, contents())
     options: dict[str, Any] = {
         "optimize": writing.optimize,
         "metadata": picture.metadata,
@@ -203,10 +226,10 @@ def _encoded(picture: Picture, quantized: Quantized, writing: Writing) -> Encode
         if holds_palette(found, seen):
             return Encoded(found, data, seen, numbers, mse, (palette, indices))
         note = f"palette: {found} holds none here, only the colours"
-        return Encoded(found, data, seen, numbers, mse, notes=() if found == "jpeg" else (note,))
+        return Encoded(found, data, seen, numbers, mse, notes=(note,))
 
     files = [encoded(quantized.palette, quantized.indices, quantized.mse)]
-    if writing.lossy and kind != "jpeg":
+    if writing.lossy:
         palette, indices = _for_smoothing(picture.pixels, quantized, keep=keep)
         # Only PNG has filters.
         for coder in ("matches", "residuals") if kind in ("png", "ico", "auto") else ("matches",):
@@ -236,6 +259,36 @@ def _for_smoothing(pixels: Pixels, quantized: Quantized, *, keep: bool) -> tuple
     return hidden(seen), numbers
 
 
+def _jpeg(picture: Picture, quantized: Quantized, writing: Writing, contents: bytes) -> Encoded:
+    from kmeans_c.jpeg.picture import as_jpeg  # noqa: PLC0415 - other formats need none of it
+
+    check_fits(quantized.palette, quantized.indices, "jpeg")
+    palette, indices = used(quantized.palette, quantized.indices)
+    jpeg = as_jpeg(
+        picture,
+        contents,
+        palette,
+        indices,
+        quantized.mse,
+        options=writing.jpeg,
+        policy=writing.metadata,
+        allow_larger=writing.allow_larger,
+        n_threads=writing.n_threads,
+    )
+    return Encoded("jpeg", jpeg.data, palette, indices, quantized.mse, jpeg=jpeg)
+
+
+def _as_it_is(
+    picture: Picture, data: bytes, palette: Pixels, indices: Pixels, n_threads: int | None
+) -> Jpeg:
+    """Measure what a file of `encode` shows."""
+    from kmeans_c.jpeg.search import Jpeg  # noqa: PLC0415 - as above
+    from kmeans_c.jpeg.shown import decoded, shown_by  # noqa: PLC0415
+
+    shown = shown_by(data, picture.pixels, palette, indices, n_threads=n_threads)
+    return Jpeg(data, JPEG_QUALITY, None if decoded(data).ndim == 2 else "4:4:4", shown)
+
+
 def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
     """The palette with an alpha channel if the pixels have one: a given one may do without."""
     palette = quantized.palette
@@ -245,18 +298,11 @@ def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
 
 
 def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compressed:
-    """Say what the file really shows: its colours, its MSE, and a PNG's size if it matters."""
+    """Say what the file really shows: its colours and its MSE, which a JPEG changes once more."""
     n_colors = len(np.unique(hidden(encoded.palette), axis=0))
-    colors, mse, bytes_as_png = n_colors, encoded.mse, None
-    if encoded.format == "jpeg":
-        shown = read_image(
-            io.BytesIO(encoded.data), max_pixels=encoded.indices.size, icc="keep"
-        ).pixels
-        colors = count_colors(shown)
-        mse = _mean_squared_error(picture.pixels, shown)
-        if colors > n_colors:
-            png = encode(encoded.palette, encoded.indices, "png", optimize=OPTIMIZE_ESTIMATE)
-            bytes_as_png = len(png)
+    jpeg = encoded.jpeg
+    colors = n_colors if jpeg is None else jpeg.shown.colors
+    mse = encoded.mse if jpeg is None else jpeg.shown.mse
     table, indices = encoded.stored or (encoded.palette, encoded.indices)
     stored = None if encoded.stored is None else table
     return Compressed(
@@ -275,7 +321,10 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         bytes_after=len(encoded.data),
         kept_original=False,
         bytes_encoded=len(encoded.data),
-        bytes_as_png=bytes_as_png,
+        bytes_as_png=None,
+        jpeg_quality=None if jpeg is None else jpeg.quality,
+        jpeg_subsampling=None if jpeg is None else jpeg.subsampling,
+        share_kept=None if jpeg is None else jpeg.shown.share,
         mse=mse,
         psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
         n_iter=quantized.n_iter,
@@ -284,18 +333,3 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         losses=picture.losses,
         seconds=0.0,
     )
-
-
-def _mean_squared_error(before: Pixels, after: Pixels) -> float:
-    """Compare two opaque images, of which either may be grey: grey counts as three channels."""
-    channels = 3 if before.ndim == after.ndim == 2 else 1
-    before, after = (a if a.ndim > 2 else a[:, :, np.newaxis] for a in (before, after))
-    n_pixels: int = before.shape[0] * before.shape[1]
-    total = 0
-    for old, new in zip(before, after, strict=True):
-        # In integers, and not as a dot product: BLAS would start threads of its own, which wait
-        # for each other for seconds where the processors are busy.
-        difference = np.subtract(old, new, dtype=np.int32)
-        difference *= difference
-        total += int(difference.sum(dtype=np.int64))
-    return channels * total / n_pixels

@@ -75,16 +75,18 @@ class TestLines:
         assert line.startswith("image.jpg -> image_compressed.jpg: ")
         assert f"{colors('image.jpg')} -> 16 colours" in line
         assert f"{before} -> {after} bytes ({100 * (after / before - 1):+.1f} %)" in line
-        assert re.search(r"PSNR \d\d\.\d dB, \d+\.\d\d s", line)
+        assert re.search(
+            r", JPEG quality \d\d 4:[42]:[420], \d+\.\d % of the pixels show their own colour, "
+            r"PSNR \d\d\.\d dB, \d+\.\d\d s",
+            line,
+        )
+        assert after <= 0.8 * before
 
-    def test_jpeg_says_what_holds_the_palette(self, folder, run):
+    def test_jpeg_says_what_holds_the_palette(self, run):
         _, (line,), _ = run()
-        shown = colors("image_compressed.jpg")
-        pattern = rf"shows {shown} colours: -o (image_compressed\.png) holds the 16, in about (\d+)"
-        target, size = re.search(pattern, line).groups()
+        target = re.search(r"; -o (image_compressed\.png) holds exactly the 16$", line)[1]
         run("-o", target)
         assert colors(target) == 16
-        assert (folder / target).stat().st_size <= int(size)
 
     def test_larger_result_says_so(self, run):
         run("photo.png", "-o", "few.png", "-k5")
@@ -717,11 +719,11 @@ def test_contradictions_touch_nothing(run, folder, words):
 
 
 def test_who_wants_no_metadata_gets_none(run, folder):
-    with Image.open(folder / "image.jpg") as image:
-        image.save(folder / "told.jpg", quality=30, comment=b"where I live")
-    code, _, _ = run("told.jpg", "--strip")
+    image = Image.fromarray(hostile.photo(90, 120))
+    image.save(folder / "told.jpg", quality=1, optimize=True, comment=b"where I live")
+    code, _, _ = run("told.jpg", "--strip", "-k256")
     assert code == 0
     assert "told_compressed.jpg" not in names(folder)
-    code, out, _ = run("told.jpg")
+    code, out, _ = run("told.jpg", "-k256")
     assert b"where I live" in (folder / "told_compressed.jpg").read_bytes()
     assert "with all its metadata" in out[0]

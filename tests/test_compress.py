@@ -80,9 +80,7 @@ class TestOutcome:
     def test_jpeg_says_that_it_lost_the_palette(self, photo, tmp_path):
         done = compress(photo, tmp_path / "a.jpg", K=5)
         assert done.colors_after > done.palette_size == 5
-        png = compress(photo, tmp_path / "a.png", K=5)
-        assert png.bytes_after <= done.bytes_as_png <= 1.3 * png.bytes_after
-        assert done.mse > png.mse
+        assert done.mse > compress(photo, tmp_path / "a.png", K=5).mse
 
     def test_jpeg_of_one_colour_keeps_it(self, tmp_path):
         path = tmp_path / "grey.png"

@@ -13,6 +13,7 @@ from kmeans_c.dithering import DITHERS
 from kmeans_c.encoding import FORMATS, MAX_COLORS
 from kmeans_c.images import ICC, MAX_PIXELS, MAX_TOTAL_PIXELS
 from kmeans_c.images.metadata import POLICIES
+from kmeans_c.jpeg.options import MAX_QUALITY, MIN_QUALITY, SUBSAMPLINGS
 from kmeans_c.method import INITS
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.rate import LOSS
@@ -27,8 +28,9 @@ _EPILOG = f"""\
 Reads PNG, JPEG, WebP, GIF, BMP, TIFF and PPM, with all frames or pages; an output that
 cannot hold them is refused, or gets the first with --first. Writes {" ".join(FORMATS)},
 by the ending of the output's name.
-A JPEG can't hold a palette: its colours multiply again, and the file is often larger
-than the input. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
+A JPEG can't hold a palette: it is written at the best quality that takes at most 0.8
+times the bytes of the input, and the line says how many pixels still show their own
+colour. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
 Where the output would be larger than the input, the input is kept as it is, unless a
 palette was given: an output that can hold that palette is written all the same.
 
@@ -331,6 +333,18 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         metavar="DB",
         help=f"give up so much PSNR for fewer bytes (default: 0; without a number, as the last "
         f"option or before another: {LOSS})",
+    )
+    add(
+        "--jpeg-quality",
+        type=values.integer("jpeg_quality", MIN_QUALITY, MAX_QUALITY),
+        metavar="N",
+        help="libjpeg's quality of a JPEG, 1..100 (default: the best, 30..95, that takes at most "
+        "0.8 times the bytes of the input, or of a JPEG of quality 90 of another input)",
+    )
+    add(
+        "--subsampling",
+        choices=tuple(SUBSAMPLINGS),
+        help="of a JPEG's chroma (default: the one with the least error at that size)",
     )
     add(
         "--metadata",

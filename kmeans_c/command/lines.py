@@ -53,6 +53,12 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
         if done.indices_kept is not None:
             quality += ", indices kept" if done.indices_kept else ", indices changed"
+        if done.jpeg_quality is not None and done.share_kept is not None:
+            kind = "" if done.jpeg_subsampling is None else f" {done.jpeg_subsampling}"
+            quality = (
+                f"JPEG quality {done.jpeg_quality}{kind}, "
+                f"{100 * done.share_kept:.1f} % of the pixels show their own colour, {quality}"
+            )
         line += (
             f"{done.colors_before} -> {done.palette_size} colours, "
             f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
@@ -64,13 +70,11 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         line += f"; {done.frames} frames"
     if done.larger:
         line += "; larger than the input"
-    if done.bytes_as_png is not None:
+    if done.jpeg_quality is not None and done.colors_after > done.palette_size:
         png = os.path.splitext(str(done.output))[0] + ".png"  # noqa: PTH122
-        shows = "" if done.kept_original else f"as a JPEG it shows {done.colors_after} colours: "
         line += (
-            f"; {shows}{'-F png' if done.output == '-' else f'-o {shown(png)}'} "
-            f"holds the {done.palette_size}, "
-            f"in about {done.bytes_as_png} bytes"
+            f"; {'-F png' if done.output == '-' else f'-o {shown(png)}'} "
+            f"holds exactly the {done.palette_size}"
         )
     elif done.larger and len(done.palette) > done.palette_size:
         line += ", --shrink-palette makes it smaller"
