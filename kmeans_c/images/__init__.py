@@ -114,7 +114,7 @@ def read_image(
     OSError
         If anything is wrong with the file: missing, unreadable, not one of these formats, damaged,
         cut short, more than `max_pixels`, or of a kind that has no 8-bit meaning (floating point,
-        32-bit integers). The message names the file.
+        32-bit integers) or whose layout is not read (`tiff_layout`). The message names the file.
     TypeError, ValueError
         If `source` is neither a path nor a binary file object, `max_pixels` is no integer of at
         least 1, or `icc` neither word.

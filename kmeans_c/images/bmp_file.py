@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
+from kmeans_c.images.bits import unpacked_rows
 from kmeans_c.images.bmp_header import (
     DEFAULT_MASKS,
     FILE_HEADER,
@@ -80,8 +81,8 @@ class BmpFile(ImageFile.ImageFile):
 def _decoded(file: BinaryIO, header: Header) -> Image.Image:
     file.seek(header.pixels_at)
     if header.compression in (RLE8, RLE4):
-        pixels = header.width * header.height
-        rows = _run_lengths(file.read(4 * pixels + 4 * header.height + 1024), header)
+        most = 4 * (header.width + 1) * header.height + 1024
+        rows = _run_lengths(file.read(most), header)
         return _indexed(rows if header.top_down else rows[::-1], header.palette)
     used = (header.width * header.bits + 7) // 8
     stride = (used + 3) // 4 * 4
@@ -127,26 +128,6 @@ def _field(words: NDArray[np.uint32], mask: int) -> NDArray[np.uint8]:
     values = (words & np.uint32(mask)).astype(np.uint64) >> np.uint64(shift)
     scaled = (values * np.uint64(255) + np.uint64(largest // 2)) // np.uint64(largest)
     return scaled.astype(np.uint8)
-
-
-def unpacked_rows(rows: NDArray[np.uint8], bits: int, width: int) -> NDArray[np.uint8]:
-    """Take samples of 1, 2, 4 or 8 bits out of the bytes, the first one highest.
-
-    Parameters
-    ----------
-    rows : (h, n) array of uint8
-    bits : {1, 2, 4, 8}
-    width : int
-        Samples of a row.
-    """
-    if bits == 8:
-        return rows[:, :width]
-    if bits == 1:
-        return np.unpackbits(rows, axis=1)[:, :width]
-    mask = np.uint8((1 << bits) - 1)
-    shifts = range(8 - bits, -1, -bits)
-    parts = [rows >> np.uint8(shift) & mask for shift in shifts]
-    return np.stack(parts, axis=2).reshape(len(rows), -1)[:, :width]
 
 
 def _indexed(indices: NDArray[np.uint8], palette: NDArray[np.uint8]) -> Image.Image:

@@ -8,15 +8,15 @@ from typing import BinaryIO, cast
 
 from PIL import ImageFile
 
-# How a file of each format starts, and what decodes it: Pillow's plugin and its factory; BMP has a
-# reader of our own.
+# How a file of each format starts, and what decodes it: Pillow's plugin and its factory; for BMP
+# and TIFF readers of our own.
 _DECODERS = (
     (rb"\xff\xd8\xff", "Jpeg", "jpeg_factory"),
     (rb"\x89PNG\r\n\x1a\n", "Png", "PngImageFile"),
     (rb"RIFF....WEBP", "WebP", "WebPImageFile"),
     (rb"GIF8[79]a", "Gif", "GifImageFile"),
     (rb"BM", "Bmp", "BmpFile"),
-    (rb"II[*+]\0|MM\0[*+]", "Tiff", "TiffImageFile"),
+    (rb"II[*+]\0|MM\0[*+]", "Tiff", "open_tiff"),
     (rb"P[1-6]\s", "Ppm", "PpmImageFile"),
 )
 
@@ -48,6 +48,10 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
         from kmeans_c.images.bmp_file import BmpFile  # noqa: PLC0415 - most images are no BMP
 
         return BmpFile(file, "")
+    if plugin == "Tiff":
+        from kmeans_c.images.tiff_reader import open_tiff  # noqa: PLC0415 - as above
+
+        return open_tiff(file)
     decoder = getattr(importlib.import_module(f"PIL.{plugin}ImagePlugin"), factory)
     return cast("ImageFile.ImageFile", decoder(file, ""))
 

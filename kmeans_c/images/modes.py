@@ -15,8 +15,8 @@ I;16, I;16B    grey of 16 bits, rounded to 8: value * 255 / 65535, or by the 12 
 I              as I;16 in a PPM; otherwise refused, as F is: no range says what is white
 =============  ===========================================================================
 
-16-bit RGB and RGBA come from Pillow as the high byte of each sample, which is at most one level
-below the rounded value. A transparent colour of a PNG or GIF becomes alpha 0.
+16-bit RGB and RGBA of a PNG or PPM come from Pillow as the high byte of each sample, which is at
+most one level below the rounded value; TIFF is rounded (`tiff_pixels`). A transparent colour of a PNG or GIF becomes alpha 0.
 """
 
 from collections.abc import Callable
@@ -103,7 +103,9 @@ def _split(image: Image.Image) -> tuple[Image.Image, Pixels | None]:
         layered = image.convert("LA" if grey else "RGBA")
         return layered.convert("L" if grey else "RGB"), np.asarray(layered.getchannel("A"))
     target = "L" if grey else mode if mode in ("CMYK", "LAB") else "RGB"
-    return image if mode == target else image.convert(target), None
+    plane = getattr(image, "alpha_plane", None)  # of a TIFF
+    alpha = None if plane is None else np.asarray(plane)
+    return image if mode == target else image.convert(target), alpha
 
 
 def _white_level(image: Image.Image) -> int:

@@ -1,0 +1,6 @@
+from typing import Any
+
+from numpy.typing import NDArray
+
+def unpack_lzw(data: bytes, out: NDArray[Any], old: bool) -> int: ...
+def unpack_packbits(data: bytes, out: NDArray[Any]) -> int: ...
