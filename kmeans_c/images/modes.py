@@ -16,7 +16,8 @@ I              as I;16 in a PPM; otherwise refused, as F is: no range says what 
 =============  ===========================================================================
 
 16-bit RGB and RGBA of a PNG or PPM come from Pillow as the high byte of each sample, which is at
-most one level below the rounded value; TIFF is rounded (`tiff_pixels`). A transparent colour of a PNG or GIF becomes alpha 0.
+most one level below the rounded value; TIFF is rounded (`tiff_pixels`). A transparent colour of a
+PNG or GIF becomes alpha 0.
 """
 
 from collections.abc import Callable
