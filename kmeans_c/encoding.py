@@ -52,6 +52,7 @@ _WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6)
 
 _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may follow
 
+_ICO_START = b"\0\0\1\0"
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
 
 _LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535, "ico": 256}
