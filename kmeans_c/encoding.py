@@ -354,8 +354,8 @@ def stores(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) 
         read without the black entries at its end.
     indices : (H, W) array of uint8
     """
-    if data.startswith(_ICO_START):
-        data = data[_ICO_HEADER.size :]
+    if can_prove(data):
+        return shows(data, palette, indices, in_order=True)
     try:
         found = read_image(io.BytesIO(data), max_pixels=indices.size, icc="keep").indexed
     except OSError:

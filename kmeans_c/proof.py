@@ -84,7 +84,8 @@ def shows(data: bytes, palette: Bytes, indices: Bytes, *, in_order: bool = False
     Returns
     -------
     bool
-        Whether every pixel has the colour of its palette entry. Two colours of alpha 0 are equal.
+        Whether every pixel has the colour of its palette entry. Two colours of alpha 0 are equal,
+        except in order, where all four bytes count, or three in a BMP.
     """
     try:
         if data.startswith(ICO):
@@ -247,8 +248,7 @@ def _check_bmp(data: bytes, palette: Bytes, indices: Bytes, *, in_order: bool) -
     _require(start == _BMP_HEADERS.size + 4 * entries and n_bytes in (0, stride * height))
     _require(start + stride * height == len(data))
     table = np.frombuffer(data, np.uint8, 4 * entries, _BMP_HEADERS.size).reshape(entries, 4)
-    colors = np.column_stack([table[:, 2::-1], np.full(entries, _OPAQUE, np.uint8)])
-    theirs, ours = _numbered(colors, palette, in_order=in_order)
+    theirs, ours = _numbered(table[:, 2::-1], palette, in_order=in_order)
     rows = np.frombuffer(data, np.uint8, stride * height, start).reshape(height, stride)
     rows = rows[::-1] if found_height > 0 else rows
     step = max(1, BYTES_PER_CHUNK // stride)
@@ -263,17 +263,18 @@ def _numbered(
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
     """Number the colours of two palettes so that equal numbers are equal colours.
 
-    An index that a palette does not have has a number that the other does not.
+    A table of a file is RGB if the format holds no alpha; only that is compared in order. An index
+    that a palette does not have has a number that the other does not.
     """
     ours = _rgba(ours)
     numbers: dict[bytes, int] = {}
     tables = np.empty((2, 256), np.uint16)
     tables[0], tables[1] = 0xFFFF, 0xFFFE
     if in_order:
-        _require(len(theirs) == len(ours) and list(map(_key, theirs)) == list(map(_key, ours)))
+        _require(np.array_equal(theirs, ours[:, : theirs.shape[1]]))
         tables[:, : len(ours)] = np.arange(len(ours))
         return tables[0], tables[1]
-    for table, colors in zip(tables, (theirs, ours), strict=True):
+    for table, colors in zip(tables, (_rgba(theirs), ours), strict=True):
         for index, color in enumerate(colors):
             table[index] = numbers.setdefault(_key(color), len(numbers))
     return tables[0], tables[1]
