@@ -229,7 +229,7 @@ n_threads
     else:
         quantized, encoded = quantized_as(
             picture,
-            aim,
+            dataclasses.replace(aim, allow_larger=allow_larger),
             writing,
             {"ITERS": ITERS, **method, **still},
             lambda: _original(source, picture),

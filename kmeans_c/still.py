@@ -77,6 +77,7 @@ class Aim:
     quality: tuple[int, int] | None = None
     size: str | int | None = None
     explicit: bool = False  # whether K was asked for
+    allow_larger: bool = False
 
     @property
     def is_target(self) -> bool:
@@ -130,6 +131,7 @@ def quantized_as(
         quantized = quantize(picture.pixels, aim.K, **options)
         return quantized, _encoded(picture, quantized, writing, contents)
     from kmeans_c.targets import (  # noqa: PLC0415 - few runs have a target
+        TargetNotMet,
         quantize_auto,
         quantize_quality,
         quantize_to_size,
@@ -146,17 +148,19 @@ def quantized_as(
     if writing.jpeg.given:
         raise ValueError(f"{writing.jpeg.given}: expected none with target_size")
     size = parse_size(aim.size, picture.n_bytes) if isinstance(aim.size, str) else aim.size
-    kind = str(writing.kind)
-    lossy = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
-    quantized, data, kind, _ = quantize_to_size(
-        picture.pixels,
-        size,
-        format=kind,
-        optimize=writing.optimize,
-        lossy=lossy,
-        K=aim.K,
-        **options,
-    )
+    options["lossy"] = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
+    options |= {"format": str(writing.kind), "optimize": writing.optimize, "K": aim.K}
+    # A file that takes more bytes than the input is not written, so it is no candidate; only where
+    # nothing else fits it is what the input is compared with.
+    sizes = [size] if aim.allow_larger else [min(size, picture.n_bytes), size]
+    for largest in dict.fromkeys(sizes):
+        try:
+            quantized, data, kind, _ = quantize_to_size(picture.pixels, largest, **options)
+            break
+        except TargetNotMet as error:
+            if largest == size:
+                text = str(error).replace("n_bytes:", "target_size:", 1)
+                raise TargetNotMet(text, error.reached) from None
     palette, indices = used(quantized.palette, quantized.indices)
     jpeg = None
     if kind == "jpeg":

@@ -9,33 +9,24 @@ bisection asks the same K first and then only turns elsewhere where the answer d
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from kmeans_c import spaces
-from kmeans_c.checks import check_choice, check_float, check_int
-from kmeans_c.clustering import Clusters, Fit, fit
-from kmeans_c.colors import alike
-from kmeans_c.dithering import DITHERS, check_strength
-from kmeans_c.encoding import MAX_COLORS, check_format, encode, encode_smallest
-from kmeans_c.errors import mean_squared_error
-from kmeans_c.histogram import Histogram
-from kmeans_c.images import as_pixels
-from kmeans_c.mapping import map_counted
-from kmeans_c.method import INITS, Method, as_method
+from kmeans_c.checks import check_float, check_int
+from kmeans_c.counted_image import CountedImage
+from kmeans_c.encoding import MAX_COLORS, check_format
 from kmeans_c.perceptual import NOTICEABLE, Judge
-from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, chained, used
-from kmeans_c.quantize import SHARE, Quantized, mapped
-from kmeans_c.rate import MOST_LOSS, smooth
-from kmeans_c.seeding import Draw
+from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
+from kmeans_c.rate import MOST_LOSS
+from kmeans_c.size_search import Sized, SizeSearch
 from kmeans_c.target_text import MOST_QUALITY, parse_quality
-from kmeans_c.threads import team, thread_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    import numpy as np
     from numpy.typing import ArrayLike
+
+    from kmeans_c.quantize import Quantized
 
 # `quantize_auto`: besides the mean, this share of the pixels, so that no object is left out,
 # must be within so many times the threshold.
@@ -46,16 +37,6 @@ FAR = 3.0
 # tables, in the geometric mean of CQ100's pictures: 1.33 at q = 50, 1.52 at 75, 1.53 at 90, 1.42
 # at 95.
 MSE_A_PERCENT = 1.5
-
-# dB that `quantize_to_size` tries to give up for fewer bytes, so that more colours fit: on photos
-# the error is mostly least between 1.6 and 3.2. Where 1.6 lowers it 3.2 may lower it more, where it
-# does not 0.4 may.
-LOSS, MORE_LOSS, LESS_LOSS = 1.6, 3.2, 0.4
-
-# Files tried for each of them, and the share of the bytes from which on more colours are not worth
-# another file.
-TRIALS = 4
-FULL = 0.98
 
 
 class TargetNotMet(ValueError):  # noqa: N818 - what happened, not what was done wrong
@@ -70,27 +51,6 @@ class TargetNotMet(ValueError):  # noqa: N818 - what happened, not what was done
     def __init__(self, message: str, reached: float) -> None:
         super().__init__(message)
         self.reached = reached
-
-
-class Sized(NamedTuple):
-    """What `quantize_to_size` found.
-
-    Attributes
-    ----------
-    quantized : Quantized
-        What the file shows.
-    data : bytes
-        The contents of the file.
-    format : str
-        Of the file.
-    lossy : float
-        dB of PSNR that were allowed for fewer bytes, see `rate.smooth`; 0: none.
-    """
-
-    quantized: Quantized
-    data: bytes
-    format: str
-    lossy: float
 
 
 def quantize_auto(
@@ -140,7 +100,7 @@ def quantize_auto(
         If a file cannot be read or is damaged.
     """
     threshold = check_float("threshold", threshold, 0, 100)
-    source = _Source(
+    source = CountedImage(
         image,
         most=K,
         ITERS=ITERS,
@@ -208,7 +168,7 @@ def quantize_quality(
         If a file cannot be read or is damaged.
     """
     low, high = as_quality(quality)
-    source = _Source(
+    source = CountedImage(
         image,
         most=K,
         ITERS=ITERS,
@@ -252,8 +212,9 @@ def quantize_to_size(
 ) -> Sized:
     """Reduce an image to what fits into a number of bytes, with the least error.
 
-    Each candidate is really encoded. As many colours are taken as fit; then more colours, whose
-    indices are chosen to take fewer bytes [1]_, as long as that lowers the error.
+    The candidates are images of 1 to K colours, as they are and with more colours whose indices are
+    chosen to take fewer bytes [1]_. They do not depend on `n_bytes`, and the one of least error
+    that is found to fit is returned: more bytes never give a larger error.
 
     Parameters
     ----------
@@ -296,7 +257,7 @@ def quantize_to_size(
     kind = "auto" if format == "auto" else check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     lossy = check_float("lossy", lossy, 0, MOST_LOSS)
-    source = _Source(
+    source = CountedImage(
         image,
         most=K,
         ITERS=ITERS,
@@ -312,23 +273,18 @@ def quantize_to_size(
     if kind == "gif" and source.histogram.has_transparent:
         # One colour for what is opaque and what is clear would be neither.
         source.least = min(max(2, source.least), source.most)
-    files = _Files(source, kind, optimize)
-    best = files.largest(n_bytes, 0.0, source.least, source.most, 2 * MAX_COLORS)
+    if dither != "none" or kind == "jpeg":
+        lossy = 0.0
+    search = SizeSearch(source, kind, optimize)
+    best = search.best(n_bytes, lossy)
     if best is None:
-        reached = len(files.encoded(source.least, 0.0).data)
+        reached = search.fewest(lossy)
         raise TargetNotMet(
             f"n_bytes: expected at least {reached}, which {source.least} colours take, "
             f"got {n_bytes}",
             reached,
         )
-    if dither != "none" or kind == "jpeg" or source.most == best.K:
-        return best.sized
-    if lossy:
-        plain = best
-        best = files.better(plain, n_bytes, min(LOSS, lossy))
-        loss = min(LESS_LOSS if best is plain else MORE_LOSS, lossy)
-        best = files.better(best, n_bytes, loss)
-    return best.sized
+    return best
 
 
 def error_of_quality(quality: int) -> float:
@@ -384,180 +340,3 @@ def _fewest(meets: Callable[[int], bool], least: int, most: int) -> int | None:
         else:
             below = middle
     return most
-
-
-class _Source:
-    """A counted image, and the fits that were made of it."""
-
-    def __init__(
-        self,
-        image: Any,
-        *,
-        most: int,
-        ITERS: int | None,
-        init: str,
-        effort: str,
-        space: str,
-        keep: ArrayLike | None,
-        dither: str,
-        dither_strength: float,
-        seed: int | np.random.Generator | None,
-        n_threads: int | None,
-    ) -> None:
-        most = check_int("K", most, 1, MAX_COLORS)
-        self.ITERS = None if ITERS is None else check_int("ITERS", ITERS, 0)
-        check_choice("init", init, INITS)
-        # Every fit starts from the same seed, as its own `quantize` would.
-        self.seed = seed if hasattr(seed, "__index__") else Draw(seed).word()
-        self.options: dict[str, Any] = {
-            "init": init, "effort": effort, "space": space, "keep": keep,
-        }  # fmt: skip
-        self.method = self._method(most)
-        self.space = self.method.space
-        self.dither = check_choice("dither", dither, DITHERS)
-        check_strength(dither_strength)
-        self.dither_strength = dither_strength
-        pixels = as_pixels(image)
-        if len(self.method.keep):
-            pixels, self.options["keep"] = alike(pixels, self.method.keep)
-        elif pixels.ndim == 2:
-            pixels = pixels[:, :, np.newaxis]
-        self.pixels = pixels
-        n_pixels = pixels.shape[0] * pixels.shape[1]
-        self.n_threads = team(thread_count(n_threads), n_pixels, SHARE)
-        self.histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=self.n_threads)
-        self.least = max(1, len(self.method.keep))
-        self.most = max(self.least, min(most, len(self.histogram) + len(self.method.keep)))
-        self.clusters: Clusters | None = None
-        self.fits: dict[int, Fit] = {}
-
-    def fit(self, K: int) -> Fit:
-        if K not in self.fits:
-            if self.clusters is None and len(self.histogram) > self.least:
-                self.clusters = Clusters(self.histogram, self.n_threads, self.space)
-            self.fits[K] = fit(
-                self.histogram,
-                K,
-                self.ITERS,
-                self._method(K),
-                n_threads=self.n_threads,
-                clusters=self.clusters,
-            )
-        return self.fits[K]
-
-    def mse(self, K: int) -> float:
-        """The error without dithering."""
-        found = self.fit(K)
-        if self.space == "srgb":
-            shape = self.pixels.shape
-            return spaces.mean_squared_error(found.inertia, shape[0] * shape[1], shape[2])
-        indices = map_counted(
-            self.pixels, self.histogram, found.palette, found.owners, self.space,
-            n_threads=self.n_threads,
-        )  # fmt: skip
-        return mean_squared_error(self.pixels, found.palette, indices, n_threads=self.n_threads)
-
-    def quantized(self, K: int) -> Quantized:
-        return mapped(
-            self.pixels,
-            self.histogram,
-            self.fit(K),
-            space=self.space,
-            dither=self.dither,
-            dither_strength=self.dither_strength,
-            n_threads=self.n_threads,
-        )
-
-    def _method(self, K: int) -> Method:
-        return as_method(K, seed=self.seed, **self.options)
-
-
-class _File(NamedTuple):
-    K: int
-    sized: Sized
-
-    @property
-    def data(self) -> bytes:
-        return self.sized.data
-
-
-class _Files:
-    """What an image takes as a file, for each K and loss."""
-
-    def __init__(self, source: _Source, kind: str, optimize: int) -> None:
-        self.source = source
-        self.kind = kind
-        self.optimize = optimize
-        grey = source.pixels.shape[2] == 1
-        self.pixels = source.pixels[:, :, 0] if grey else source.pixels
-        # Only PNG has filters.
-        filtered = kind in ("png", "ico", "auto")
-        self.coders: tuple[str, ...] = ("matches", "residuals") if filtered else ("matches",)
-
-    def largest(
-        self, n_bytes: int, loss: float, least: int, start: int, trials: int
-    ) -> _File | None:
-        """The file of the most colours, at least `least`, that fits, or of nearly the most.
-
-        None if none of so many trials fits. Without loss, and with trials enough, one colour more
-        would not fit.
-        """
-        found: _File | None = None
-        low, high, K = least, self.source.most + 1, start
-        for trial in range(trials):
-            file = self.encoded(K, loss)
-            size = len(file.data)
-            if size <= n_bytes:
-                found, low = file, K + 1
-            else:
-                high = K
-            if low >= high or (size <= n_bytes and loss and size > FULL * n_bytes):
-                break
-            # Bytes grow with about K ** 0.4; a power of floats could differ between machines.
-            ratio = n_bytes / size
-            guess = int(min(K * ratio * ratio * math.sqrt(ratio), high))
-            # Every second step halves what is left, so that this ends.
-            K = max(low, min(high - 1, guess)) if trial % 2 == 0 else (low + high) // 2
-        return found
-
-    def better(self, best: _File, n_bytes: int, loss: float) -> _File:
-        """Whichever has the lower error, this file or one with more loss and more colours."""
-        if loss == best.sized.lossy:
-            return best
-        start = min(self.source.most, best.K + 1 + best.K // 2)
-        other = self.largest(n_bytes, loss, best.K, start, TRIALS)
-        if other is None or other.sized.quantized.mse >= best.sized.quantized.mse:
-            return best
-        return other
-
-    def encoded(self, K: int, loss: float) -> _File:
-        quantized = self.source.quantized(K)
-        if not loss:
-            return _File(K, self._sized(quantized, 0.0))
-        files = []
-        for coder in self.coders:
-            palette, indices = chained(quantized.palette, quantized.indices)
-            smoothed, extra = smooth(
-                self.pixels, palette, indices, loss,
-                coder=coder, n_threads=self.source.n_threads,
-            )  # fmt: skip
-            # Never negative, even if another thread has changed the pixels since.
-            mse = max(0.0, quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size))
-            if not len(self.source.method.keep):
-                palette, smoothed = used(palette, smoothed)
-            counts = np.bincount(smoothed.ravel(), minlength=len(palette))
-            shown = Quantized(palette, smoothed, counts, mse, quantized.n_iter)
-            files.append(self._sized(shown, loss))
-        sizes = [len(file.data) for file in files]
-        best = sizes.index(min(sizes))
-        # What compresses an image's rows best once does so again.
-        self.coders = self.coders[best : best + 1]
-        return _File(K, files[best])
-
-    def _sized(self, quantized: Quantized, loss: float) -> Sized:
-        palette, indices = quantized.palette, quantized.indices
-        if self.kind == "auto":
-            kind, data = encode_smallest(palette, indices, optimize=self.optimize)
-        else:
-            kind, data = self.kind, encode(palette, indices, self.kind, optimize=self.optimize)
-        return Sized(quantized, data, kind, loss)

@@ -1,0 +1,247 @@
+"""Search for the encoding of least error that fits into a number of bytes.
+
+The candidates are fixed by the image and the options, never by the number of bytes: for each loss
+of `losses` a ladder of numbers of colours. A ladder is searched by bisection: where a candidate
+fits, the search goes on above it, otherwise below. When few are left, see `TRIED_AT_ONCE`, all of
+them are tried: on tiny images that is every one. The answer is the candidate of least error among
+those that were encoded and fit; of equal errors the smallest file.
+
+More bytes never give a larger error, whatever the sizes of the files are. Let n < m, and let p be
+the first candidate that the two searches of a ladder answer differently: it does not fit into n,
+and fits into m. Up to p both have encoded the same candidates, and what fits into n fits into m. m
+has p, so its error is at most p's; after p, n accepts no candidate whose error is below p's (the
+floor). So the ladder's answer for m is no worse, and neither is the best answer of all ladders.
+
+The floor matters only where error does not fall as K grows, which a heuristic fit can't exclude.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from bisect import bisect_left
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from kmeans_c import spaces
+from kmeans_c.encoding import encode, encode_smallest
+from kmeans_c.png import chained, used
+from kmeans_c.quantize import Quantized
+from kmeans_c.rate import smooth
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from kmeans_c.counted_image import CountedImage
+
+# dB that are given up for fewer bytes, so that more colours fit: on photos the error is mostly
+# least between 1.6 and 3.2.
+LOSSES = (3.2, 1.6)
+
+# With a loss the next number of colours is 1 / STEP more, or one: files grow with about K ** 0.4,
+# so that it takes 2 to 3 % more bytes. Without a loss every number of colours is a candidate.
+STEP = 17
+
+# Candidates of a ladder that are all tried, in pixels: 256 of 16 x 16, 16 of 64 x 64; 2 at least.
+TRIED_AT_ONCE = 1 << 16
+
+# Of so few colours the file is often smaller with one more: what is left is tried in full.
+FEW = 5
+
+# Up to so many colours a byte of a PNG holds several pixels.
+PACKED = 16
+
+
+class Sized(NamedTuple):
+    """Result of `quantize_to_size`.
+
+    Attributes
+    ----------
+    quantized : Quantized
+        What the file shows.
+    data : bytes
+        The contents of the file.
+    format : str
+        Of the file.
+    lossy : float
+        dB of PSNR that were allowed for fewer bytes, see `rate.smooth`; 0: none.
+    """
+
+    quantized: Quantized
+    data: bytes
+    format: str
+    lossy: float
+
+
+class SizeSearch:
+    """The candidates of an image, encoded as they are needed.
+
+    Parameters
+    ----------
+    source : CountedImage
+    kind : str
+        A format, or "auto".
+    optimize : int
+        See `png.encode_png`.
+    """
+
+    def __init__(self, source: CountedImage, kind: str, optimize: int) -> None:
+        self.source = source
+        self.kind = kind
+        self.optimize = optimize
+        self.files: dict[tuple[int, float], Sized] = {}
+        grey = source.pixels.shape[2] == 1
+        self.pixels = source.pixels[:, :, 0] if grey else source.pixels
+        n_pixels = self.pixels.shape[0] * self.pixels.shape[1]
+        self.tried_at_once = max(2, TRIED_AT_ONCE // n_pixels)
+
+    def best(self, n_bytes: int, loss: float) -> Sized | None:
+        """Return the file of least error that fits.
+
+        Parameters
+        ----------
+        n_bytes : int
+        loss : float
+            The most dB that a candidate may give up; 0: none.
+
+        Returns
+        -------
+        Sized or None
+            None if no candidate fits.
+        """
+        least, most = self.source.least, self.source.most
+        whole, small = self.encoded(most, 0.0), self.encoded(least, 0.0)
+        # The pattern of a dithering with few colours has a larger error than one plain colour,
+        # which is no better picture for that.
+        last_resort = [file for file in (small,) if len(file.data) <= n_bytes]
+        fitting = [] if self.source.dither != "none" else list(last_resort)
+        if len(whole.data) <= n_bytes:
+            return _least_error([whole, *fitting])
+        floor = whole.quantized.mse
+        for step in (*losses(loss), 0.0):
+            if step and least > 1:  # one colour gives up nothing
+                fitting += self._on_ladder([least], n_bytes, step, floor, fitting)
+            Ks = ladder(least + 1, most) if step else range(least + 1, most)
+            fitting += self._on_ladder(Ks, n_bytes, step, floor, fitting)
+        return _least_error(fitting or last_resort)
+
+    def fewest(self, loss: float) -> int:
+        """Return the bytes of the smallest candidate of the fewest colours."""
+        least = self.source.least
+        return min(len(self.encoded(least, step).data) for step in (0.0, *losses(loss)))
+
+    def _on_ladder(
+        self, Ks: Sequence[int], n_bytes: int, loss: float, floor: float, known: list[Sized]
+    ) -> list[Sized]:
+        """Return the candidates of one loss that were encoded and fit.
+
+        Those whose error can't be below that of a file that is known to fit are not encoded, and
+        count as fitting: they could not change the answer.
+        """
+        reached = min((file.quantized.mse for file in known), default=math.inf)
+        fitting: list[Sized] = []
+
+        def fits(K: int) -> bool:
+            nonlocal floor, reached
+            if self._least_error_of(K, loss) >= reached:
+                return True
+            file = self.encoded(K, loss)
+            if file.quantized.mse >= floor:
+                if len(file.data) <= n_bytes:
+                    fitting.append(file)
+                    reached = min(reached, file.quantized.mse)
+                    return True
+                floor = file.quantized.mse
+            return False
+
+        low, high = 0, len(Ks)
+        while high - low > self.tried_at_once and Ks[high - 1] > FEW:
+            # Files grow with the logarithm of K, and those of few colours are encoded faster.
+            middle = bisect_left(Ks, math.isqrt(Ks[low] * Ks[high - 1]), low + 1, high - 1)
+            if fits(Ks[middle]):
+                low = middle + 1
+            else:
+                high = middle
+        lowest = floor
+        for K in reversed(Ks[low:high]):
+            floor = lowest
+            fits(K)
+        return fitting
+
+    def _least_error_of(self, K: int, loss: float) -> float:
+        """Return a lower bound of a candidate's error that takes no encoding."""
+        # Where distances are those of the error, no choice of indices is below the fit's.
+        if self.source.dither != "none" or (loss and self.source.space != "srgb"):
+            return 0.0
+        return self.source.mse(K)
+
+    def encoded(self, K: int, loss: float) -> Sized:
+        """Return the candidate of a number of colours and a loss."""
+        if (K, loss) not in self.files:
+            quantized = self.source.quantized(K)
+            self.files[K, loss] = (
+                self._smoothed(quantized, loss) if loss else self._encoded(quantized, 0.0)
+            )
+        return self.files[K, loss]
+
+    def _smoothed(self, quantized: Quantized, loss: float) -> Sized:
+        palette, indices = chained(quantized.palette, quantized.indices)
+        coder = self._coder(len(palette))
+        smoothed, extra = smooth(
+            self.pixels, palette, indices, loss, coder=coder, n_threads=self.source.n_threads
+        )
+        # Never negative, even if another thread has changed the pixels since.
+        mse = max(0.0, quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size))
+        if not len(self.source.method.keep):
+            palette, smoothed = used(palette, smoothed)
+        counts = np.bincount(smoothed.ravel(), minlength=len(palette))
+        return self._encoded(Quantized(palette, smoothed, counts, mse, quantized.n_iter), loss)
+
+    def _coder(self, K: int) -> str:
+        """Return what compresses the image's rows: what the encoder chose without a loss."""
+        most = self.source.most
+        reference = min(most, PACKED) if K <= PACKED else most
+        return "residuals" if _is_filtered(self.encoded(reference, 0.0).data) else "matches"
+
+    def _encoded(self, quantized: Quantized, loss: float) -> Sized:
+        palette, indices = quantized.palette, quantized.indices
+        if self.kind == "auto":
+            kind, data = encode_smallest(palette, indices, optimize=self.optimize)
+        else:
+            kind, data = self.kind, encode(palette, indices, self.kind, optimize=self.optimize)
+        return Sized(quantized, data, kind, loss)
+
+
+def losses(loss: float) -> tuple[float, ...]:
+    """Return the losses that have a ladder, in dB, where at most `loss` may be given up."""
+    return tuple(dict.fromkeys(min(step, loss) for step in LOSSES if loss > 0))
+
+
+def ladder(least: int, most: int) -> list[int]:
+    """Return the numbers of colours that are tried with a loss, from `least` to `most`."""
+    Ks = [least] if least <= most else []
+    while Ks and Ks[-1] < most:
+        Ks.append(min(most, Ks[-1] + max(1, Ks[-1] // STEP)))
+    return Ks
+
+
+def _least_error(files: list[Sized]) -> Sized | None:
+    return min(
+        files, key=lambda file: (file.quantized.mse, len(file.data), file.lossy), default=None
+    )
+
+
+def _is_filtered(data: bytes) -> bool:
+    """Say whether a PNG has a row with a filter; other files have none."""
+    start = data.find(b"\x89PNG")
+    at, parts, height = start + 8, [], 0
+    while start >= 0 and at + 8 <= len(data):
+        length, name = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
+        if name == b"IHDR":
+            height = int.from_bytes(data[at + 12 : at + 16], "big")
+        elif name == b"IDAT":
+            parts.append(data[at + 8 : at + 8 + length])
+        at += 12 + length
+    rows = zlib.decompress(b"".join(parts)) if parts else b""
+    return any(rows[:: len(rows) // height]) if rows else False
