@@ -4,9 +4,11 @@ import contextlib
 import importlib
 import re
 from collections.abc import Iterator
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from PIL import ImageFile
+
+from kmeans_c.images import png_chunks
 
 # How a file of each format starts, and what decodes it: Pillow's plugin and its factory; for BMP
 # and TIFF readers of our own.
@@ -52,8 +54,20 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
         from kmeans_c.images.tiff_reader import open_tiff  # noqa: PLC0415 - as above
 
         return open_tiff(file)
+    if plugin == "Png":
+        return _opened_png(file)
     decoder = getattr(importlib.import_module(f"PIL.{plugin}ImagePlugin"), factory)
     return cast("ImageFile.ImageFile", decoder(file, ""))
+
+
+def _opened_png(file: BinaryIO) -> ImageFile.ImageFile:
+    from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415 - as all decoders
+
+    tidy = png_chunks.tidied(file)
+    image = PngImageFile(cast("Any", tidy.file), "")
+    if tidy.profile is not None:
+        image.info["icc_profile"] = tidy.profile
+    return image
 
 
 def check_size(width: int, height: int, max_pixels: int) -> None:

@@ -97,7 +97,7 @@ def count_frames(file: BinaryIO) -> int | None:
         file.seek(0)
         return None
     animated = any(name == b"acTL" for name, _, _ in _before_data(file))
-    n = sum(name == b"fcTL" for name, _, _ in _chunks(file)) if animated else None
+    n = sum(name == b"fcTL" for name, _, _ in each_chunk(file)) if animated else None
     file.seek(0)
     return n
 
@@ -114,7 +114,7 @@ def without_animation(file: BinaryIO) -> BinaryIO:
     if count_frames(file) is None:
         return file
     parts = [SIGNATURE]
-    for name, at, length in _chunks(file):
+    for name, at, length in each_chunk(file):
         if name not in _ANIMATION:
             file.seek(at - 8)
             parts.append(file.read(length + 12))
@@ -133,7 +133,7 @@ def read_apng(file: BinaryIO, max_frames: int) -> Apng | None:
         If there are more frames than `max_frames`.
     """
     found = _Parts(file, max_frames)
-    for name, at, length in _chunks(file):
+    for name, at, length in each_chunk(file):
         found.take(name, at, length)
     if found.n_controls != 1 or found.control[:4] == b"\0\0\0\0":
         return None  # without an acTL, and with two, it is a still image
@@ -250,13 +250,13 @@ def _control(contents: bytes) -> Control:
 
 
 def _before_data(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
-    for name, at, length in _chunks(file):
+    for name, at, length in each_chunk(file):
         if name == b"IDAT":
             return
         yield name, at, length
 
 
-def _chunks(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
+def each_chunk(file: BinaryIO) -> Iterator[tuple[bytes, int, int]]:
     """Yield name, place and length of each chunk, to IEND or the end of the file."""
     at = len(SIGNATURE)
     while True:
