@@ -87,13 +87,10 @@ def test_the_picture_is_shown(name, behind, capfd):
 
 
 def test_other_readers_show_it_too():
-    cv2 = pytest.importorskip("cv2")
+    pyvips = pytest.importorskip("pyvips")
     for name, part in HARMLESS.items():
-        if "frames" in name:  # OpenCV takes them for an animation
-            continue
-        found = cv2.imdecode(np.frombuffer(png(before=part), np.uint8), 1)
-        assert found is not None, name
-        assert np.array_equal(found[:, :, ::-1], PIXELS), name
+        found = pyvips.Image.new_from_buffer(png(before=part), "").numpy()
+        assert np.array_equal(found, PIXELS), name
 
 
 def test_texts_that_are_sound_are_kept():
