@@ -120,7 +120,7 @@ def test_colours_of_a_wrong_length_are_not_followed(name, length):
 def test_what_changes_the_picture_is_not_left_out(name):
     contents = {b"gAMA": struct.pack(">I", 100_000), b"sRGB": b"\0", b"cHRM": bytes(32)}
     part = chunk(name, contents.get(name, bytes(6)), checksum=1)
-    with pytest.raises(OSError, match="not a valid image"):
+    with pytest.raises(OSError, match="image: "):
         read_image(io.BytesIO(png(before=part)))
 
 
