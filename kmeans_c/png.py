@@ -25,6 +25,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from kmeans_c import _kernels
+
 Bytes = NDArray[np.uint8]
 
 OPAQUE = 255
@@ -36,6 +38,9 @@ OPTIMIZE = 2
 # image: 40 ms in all. The form chosen takes 0.5 % more bytes than the best of all.
 SAMPLE = 1 << 17
 BANDS = 8
+
+# Pixels between two looks at signals: 4 ms.
+PIXELS_PER_CALL = 1 << 23
 
 # Bytes of rows that are filtered at a time: NumPy needs 20 times as many meanwhile.
 BAND = 1 << 18
@@ -159,10 +164,11 @@ def used(palette: Bytes, indices: Bytes) -> tuple[Bytes, Bytes]:
     palette, indices
         The same image; the others keep their order.
     """
-    counts = np.zeros(len(palette), np.int64)
-    flat = indices.reshape(-1)
-    for start in range(0, len(flat), BAND):  # NumPy counts in copies of eight bytes a pixel
-        counts += np.bincount(flat[start : start + BAND], minlength=len(palette))
+    counts = np.zeros(256, np.intp)
+    flat = np.ascontiguousarray(indices).reshape(-1)
+    for start in range(0, len(flat), PIXELS_PER_CALL):
+        _kernels.scanlines.count_indices(flat[start : start + PIXELS_PER_CALL], counts)
+    counts = counts[: len(palette)]
     if counts.all():
         return palette, indices
     ranks = (np.cumsum(counts > 0) - 1).astype(np.uint8)

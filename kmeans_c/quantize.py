@@ -31,6 +31,8 @@ from kmeans_c.png import OPTIMIZE
 from kmeans_c.threads import team, thread_count
 from kmeans_c.weights import as_importance
 
+_DISTINCT = "_distinct_colors"  # no field: a copy with other values has none
+
 SHARE = 1 << 18  # pixels that are worth a thread: some 5 ms
 
 
@@ -364,10 +366,20 @@ def mapped(
         mse = spaces.mean_squared_error(found.inertia, indices.size, pixels.shape[2])
     else:
         mse = mean_squared_error(pixels, found.palette, indices, n_threads=n_threads)
-    return Quantized(
+    quantized = Quantized(
         palette=in_rgb(found.palette),
         indices=indices,
         counts=counts,
         mse=mse,
         n_iter=found.n_iter,
     )
+    object.__setattr__(quantized, _DISTINCT, len(histogram))
+    return quantized
+
+
+def distinct_colors(quantized: Quantized) -> int | None:
+    """Return how many colours the image had, if `quantized` is as `quantize` returned it.
+
+    Counting them again takes 4 ns a pixel.
+    """
+    return getattr(quantized, _DISTINCT, None)

@@ -28,7 +28,7 @@ from kmeans_c.images import ANIMATED, Picture, count_colors
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
-from kmeans_c.quantize import Quantized, quantize
+from kmeans_c.quantize import Quantized, distinct_colors, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 from kmeans_c.result import Compressed
 from kmeans_c.target_text import parse_size
@@ -319,7 +319,7 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         frames_written=1,
         palette_size=n_colors,
         palette=tuple(map(hex_text, table.tolist())),
-        colors_before=count_colors(picture.pixels),
+        colors_before=distinct_colors(quantized) or count_colors(picture.pixels),
         colors_after=colors,
         bytes_before=picture.n_bytes,
         bytes_after=len(encoded.data),
