@@ -459,6 +459,51 @@ def test_a_gif_that_covers_a_part_of_its_canvas(folder):
     assert found.palette[5].tolist() == [*TABLE[5], 0]
 
 
+@st.composite
+def indexed_images(draw, alphas):
+    """A table, with doubles, and indices of it."""
+    value = st.sampled_from([0, 1, 2, 85, 254, 255])
+    table = draw(st.lists(st.tuples(value, value, value, alphas), min_size=1, max_size=256))
+    width, height = draw(st.integers(1, 9)), draw(st.integers(1, 5))
+    numbers = st.integers(0, len(table) - 1)
+    size = width * height
+    indices = draw(st.lists(numbers, min_size=size, max_size=size))
+    return table, np.array(indices, np.uint8).reshape(height, width)
+
+
+def kept(data, **options):
+    """What `compress` makes of the bytes of an indexed file."""
+    output = io.BytesIO()
+    done = compress(io.BytesIO(data), output, keep_palette=True, **options)
+    assert done.indices_kept is True
+    return output.getvalue()
+
+
+@settings(max_examples=150, deadline=None)
+@given(indexed_images(st.sampled_from([0, 0, 7, 255, 255])), st.integers(0, 3))
+def test_every_indexed_png_keeps_its_table_and_indices(image, optimize):
+    table, indices = image
+    alpha = bytes(color[3] for color in table)
+    data = hostile.file_of(image_of(indices, table), "png", transparency=alpha)
+    found, transparency, _, numbers = stored(kept(data, format="png", optimize=optimize))
+    assert found == [color[:3] for color in table]
+    assert (transparency or b"").ljust(len(table), b"\xff") == alpha
+    assert np.array_equal(numbers, indices)
+
+
+@settings(max_examples=100, deadline=None)
+@given(indexed_images(st.just(255)), st.sampled_from(["gif", "bmp", "tiff", "ico"]))
+def test_every_opaque_indexed_image_keeps_its_table_and_indices(image, kind):
+    table, indices = image
+    data = kept(hostile.file_of(image_of(indices, table), "png"), format=kind)
+    picture = read_image(io.BytesIO(data[22:] if kind == "ico" else data))
+    found, numbers = picture.indexed.palette, picture.indexed.indices
+    assert found[: len(table)].tolist() == [list(color[:3]) for color in table[: len(found)]]
+    assert not np.array(table)[len(found) :, :3].any()
+    assert not found[len(table) :].any()
+    assert np.array_equal(numbers, indices)
+
+
 # Strictly
 
 
