@@ -1,39 +1,29 @@
 """Search for the encoding of least error that fits into a number of bytes.
 
-The candidates are fixed by the image and the options, never by the number of bytes: for each loss
-of `losses` a ladder of numbers of colours. A ladder is searched by bisection: where a candidate
-fits, the search goes on above it, otherwise below. When few are left, see `TRIED_AT_ONCE`, all of
-them are tried: on tiny images that is every one. The answer is the candidate of least error among
-those that were encoded and fit; of equal errors the smallest file.
-
-More bytes never give a larger error, whatever the sizes of the files are. Let n < m, and let p be
-the first candidate that the two searches of a ladder answer differently: it does not fit into n,
-and fits into m. Up to p both have encoded the same candidates, and what fits into n fits into m. m
-has p, so its error is at most p's; after p, n accepts no candidate whose error is below p's (the
-floor). So the ladder's answer for m is no worse, and neither is the best answer of all ladders.
-
-The floor matters only where error does not fall as K grows, which a heuristic fit can't exclude.
+The candidates are fixed by the image and the options, never by the number of bytes: every number of
+colours without a loss, and for each loss of `losses` a ladder of numbers of colours; for a JPEG
+every quality of two kinds of subsampling. See `ladder_search` for why more bytes then never give a
+larger error.
 """
 
 from __future__ import annotations
 
-import math
 import zlib
-from bisect import bisect_left
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from kmeans_c import spaces
 from kmeans_c.encoding import encode, encode_smallest
+from kmeans_c.ladder_search import LadderSearch
 from kmeans_c.png import chained, used
 from kmeans_c.quantize import Quantized
 from kmeans_c.rate import smooth
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from kmeans_c.counted_image import CountedImage
+    from kmeans_c.jpeg.search import Jpeg
 
 # dB that are given up for fewer bytes, so that more colours fit: on photos the error is mostly
 # least between 1.6 and 3.2.
@@ -59,7 +49,7 @@ class Sized(NamedTuple):
     Attributes
     ----------
     quantized : Quantized
-        What the file shows.
+        What the file shows. Of a JPEG: what it was made of, with the file's `mse`.
     data : bytes
         The contents of the file.
     format : str
@@ -72,6 +62,30 @@ class Sized(NamedTuple):
     data: bytes
     format: str
     lossy: float
+
+
+class Candidate(NamedTuple):
+    """An encoding that was tried.
+
+    Attributes
+    ----------
+    sized : Sized
+    jpeg : Jpeg or None
+        How a JPEG was encoded.
+    """
+
+    sized: Sized
+    jpeg: Jpeg | None = None
+
+    @property
+    def data(self) -> bytes:
+        """The contents of the file."""
+        return self.sized.data
+
+    @property
+    def mse(self) -> float:
+        """The error of what the file shows."""
+        return self.sized.quantized.mse
 
 
 class SizeSearch:
@@ -90,13 +104,13 @@ class SizeSearch:
         self.source = source
         self.kind = kind
         self.optimize = optimize
-        self.files: dict[tuple[int, float], Sized] = {}
+        self.files: dict[tuple[int, float], Candidate] = {}
         grey = source.pixels.shape[2] == 1
         self.pixels = source.pixels[:, :, 0] if grey else source.pixels
         n_pixels = self.pixels.shape[0] * self.pixels.shape[1]
         self.tried_at_once = max(2, TRIED_AT_ONCE // n_pixels)
 
-    def best(self, n_bytes: int, loss: float) -> Sized | None:
+    def best(self, n_bytes: int, loss: float) -> Candidate | None:
         """Return the file of least error that fits.
 
         Parameters
@@ -107,76 +121,41 @@ class SizeSearch:
 
         Returns
         -------
-        Sized or None
+        Candidate or None
             None if no candidate fits.
         """
         least, most = self.source.least, self.source.most
         whole, small = self.encoded(most, 0.0), self.encoded(least, 0.0)
+        search: LadderSearch[Candidate] = LadderSearch(n_bytes, self.tried_at_once, FEW)
         # The pattern of a dithering with few colours has a larger error than one plain colour,
         # which is no better picture for that.
-        last_resort = [file for file in (small,) if len(file.data) <= n_bytes]
-        fitting = [] if self.source.dither != "none" else list(last_resort)
+        last_resort = small if len(small.data) <= n_bytes else None
+        if last_resort is not None and self.source.dither == "none":
+            search.fitting.append(last_resort)
         if len(whole.data) <= n_bytes:
-            return _least_error([whole, *fitting])
-        floor = whole.quantized.mse
+            search.fitting.append(whole)
+            return search.best
         for step in (*losses(loss), 0.0):
+            encoded, bound = partial(self.encoded, loss=step), partial(self._bound, loss=step)
             if step and least > 1:  # one colour gives up nothing
-                fitting += self._on_ladder([least], n_bytes, step, floor, fitting)
+                search.climb([least], encoded, whole.mse, bound)
             Ks = ladder(least + 1, most) if step else range(least + 1, most)
-            fitting += self._on_ladder(Ks, n_bytes, step, floor, fitting)
-        return _least_error(fitting or last_resort)
+            search.climb(Ks, encoded, whole.mse, bound)
+        return search.best or last_resort
 
     def fewest(self, loss: float) -> int:
         """Return the bytes of the smallest candidate of the fewest colours."""
         least = self.source.least
         return min(len(self.encoded(least, step).data) for step in (0.0, *losses(loss)))
 
-    def _on_ladder(
-        self, Ks: Sequence[int], n_bytes: int, loss: float, floor: float, known: list[Sized]
-    ) -> list[Sized]:
-        """Return the candidates of one loss that were encoded and fit.
-
-        Those whose error can't be below that of a file that is known to fit are not encoded, and
-        count as fitting: they could not change the answer.
-        """
-        reached = min((file.quantized.mse for file in known), default=math.inf)
-        fitting: list[Sized] = []
-
-        def fits(K: int) -> bool:
-            nonlocal floor, reached
-            if self._least_error_of(K, loss) >= reached:
-                return True
-            file = self.encoded(K, loss)
-            if file.quantized.mse >= floor:
-                if len(file.data) <= n_bytes:
-                    fitting.append(file)
-                    reached = min(reached, file.quantized.mse)
-                    return True
-                floor = file.quantized.mse
-            return False
-
-        low, high = 0, len(Ks)
-        while high - low > self.tried_at_once and Ks[high - 1] > FEW:
-            # Files grow with the logarithm of K, and those of few colours are encoded faster.
-            middle = bisect_left(Ks, math.isqrt(Ks[low] * Ks[high - 1]), low + 1, high - 1)
-            if fits(Ks[middle]):
-                low = middle + 1
-            else:
-                high = middle
-        lowest = floor
-        for K in reversed(Ks[low:high]):
-            floor = lowest
-            fits(K)
-        return fitting
-
-    def _least_error_of(self, K: int, loss: float) -> float:
+    def _bound(self, K: int, loss: float) -> float:
         """Return a lower bound of a candidate's error that takes no encoding."""
         # Where distances are those of the error, no choice of indices is below the fit's.
         if self.source.dither != "none" or (loss and self.source.space != "srgb"):
             return 0.0
         return self.source.mse(K)
 
-    def encoded(self, K: int, loss: float) -> Sized:
+    def encoded(self, K: int, loss: float) -> Candidate:
         """Return the candidate of a number of colours and a loss."""
         if (K, loss) not in self.files:
             quantized = self.source.quantized(K)
@@ -185,7 +164,7 @@ class SizeSearch:
             )
         return self.files[K, loss]
 
-    def _smoothed(self, quantized: Quantized, loss: float) -> Sized:
+    def _smoothed(self, quantized: Quantized, loss: float) -> Candidate:
         palette, indices = chained(quantized.palette, quantized.indices)
         coder = self._coder(len(palette))
         smoothed, extra = smooth(
@@ -204,13 +183,13 @@ class SizeSearch:
         reference = min(most, PACKED) if K <= PACKED else most
         return "residuals" if _is_filtered(self.encoded(reference, 0.0).data) else "matches"
 
-    def _encoded(self, quantized: Quantized, loss: float) -> Sized:
+    def _encoded(self, quantized: Quantized, loss: float) -> Candidate:
         palette, indices = quantized.palette, quantized.indices
         if self.kind == "auto":
             kind, data = encode_smallest(palette, indices, optimize=self.optimize)
         else:
             kind, data = self.kind, encode(palette, indices, self.kind, optimize=self.optimize)
-        return Sized(quantized, data, kind, loss)
+        return Candidate(Sized(quantized, data, kind, loss))
 
 
 def losses(loss: float) -> tuple[float, ...]:
@@ -224,12 +203,6 @@ def ladder(least: int, most: int) -> list[int]:
     while Ks and Ks[-1] < most:
         Ks.append(min(most, Ks[-1] + max(1, Ks[-1] // STEP)))
     return Ks
-
-
-def _least_error(files: list[Sized]) -> Sized | None:
-    return min(
-        files, key=lambda file: (file.quantized.mse, len(file.data), file.lossy), default=None
-    )
 
 
 def _is_filtered(data: bytes) -> bool:

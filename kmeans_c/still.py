@@ -14,7 +14,6 @@ from kmeans_c.color_text import hex_text
 from kmeans_c.colors import hidden
 from kmeans_c.encoding import (
     FORMATS,
-    JPEG_QUALITY,
     MAX_COLORS,
     check_fits,
     decodes_to,
@@ -132,9 +131,9 @@ def quantized_as(
         return quantized, _encoded(picture, quantized, writing, contents)
     from kmeans_c.targets import (  # noqa: PLC0415 - few runs have a target
         TargetNotMet,
+        encoded_to_size,
         quantize_auto,
         quantize_quality,
-        quantize_to_size,
     )
 
     del options["palette"], options["strict_palette"], options["weights"]
@@ -155,17 +154,15 @@ def quantized_as(
     sizes = [size] if aim.allow_larger else [min(size, picture.n_bytes), size]
     for largest in dict.fromkeys(sizes):
         try:
-            quantized, data, kind, _ = quantize_to_size(picture.pixels, largest, **options)
+            found = encoded_to_size(picture.pixels, largest, **options)
             break
         except TargetNotMet as error:
             if largest == size:
                 text = str(error).replace("n_bytes:", "target_size:", 1)
                 raise TargetNotMet(text, error.reached) from None
+    quantized, data, kind, _ = found.sized
     palette, indices = used(quantized.palette, quantized.indices)
-    jpeg = None
-    if kind == "jpeg":
-        jpeg = _as_it_is(picture, data, palette, indices, writing.n_threads)
-    return quantized, Encoded(kind, data, palette, indices, quantized.mse, jpeg=jpeg)
+    return quantized, Encoded(kind, data, palette, indices, quantized.mse, jpeg=found.jpeg)
 
 
 def _fixed(picture: Picture, aim: Aim, writing: Writing, options: dict[str, Any]) -> Fixed | None:
@@ -280,17 +277,6 @@ def _jpeg(picture: Picture, quantized: Quantized, writing: Writing, contents: by
         n_threads=writing.n_threads,
     )
     return Encoded("jpeg", jpeg.data, palette, indices, quantized.mse, jpeg=jpeg)
-
-
-def _as_it_is(
-    picture: Picture, data: bytes, palette: Pixels, indices: Pixels, n_threads: int | None
-) -> Jpeg:
-    """Measure what a file of `encode` shows."""
-    from kmeans_c.jpeg.search import Jpeg  # noqa: PLC0415 - as above
-    from kmeans_c.jpeg.shown import decoded, shown_by  # noqa: PLC0415
-
-    shown = shown_by(data, picture.pixels, palette, indices, n_threads=n_threads)
-    return Jpeg(data, JPEG_QUALITY, None if decoded(data).ndim == 2 else "4:4:4", shown)
 
 
 def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:

@@ -9,6 +9,7 @@ bisection asks the same K first and then only turns elsewhere where the answer d
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from kmeans_c.checks import check_float, check_int
@@ -17,7 +18,7 @@ from kmeans_c.encoding import MAX_COLORS, check_format
 from kmeans_c.perceptual import NOTICEABLE, Judge
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.rate import MOST_LOSS
-from kmeans_c.size_search import Sized, SizeSearch
+from kmeans_c.size_search import Candidate, Sized, SizeSearch
 from kmeans_c.target_text import MOST_QUALITY, parse_quality
 
 if TYPE_CHECKING:
@@ -214,7 +215,9 @@ def quantize_to_size(
 
     The candidates are images of 1 to K colours, as they are and with more colours whose indices are
     chosen to take fewer bytes [1]_. They do not depend on `n_bytes`, and the one of least error
-    that is found to fit is returned: more bytes never give a larger error.
+    that is found to fit is returned: more bytes never give a larger error. For a JPEG, which holds
+    no palette, they are the qualities 1 to 100 of the image of K colours, with and without
+    subsampling.
 
     Parameters
     ----------
@@ -253,13 +256,13 @@ def quantize_to_size(
     .. [1] Chou, P. A., Lookabaugh, T. and Gray, R. M. (1989). Entropy-constrained vector
        quantization. IEEE Trans. Acoustics, Speech and Signal Processing 37(1), 31-42.
     """
-    n_bytes = check_int("n_bytes", n_bytes, 1)
-    kind = "auto" if format == "auto" else check_format(format)
-    optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
-    lossy = check_float("lossy", lossy, 0, MOST_LOSS)
-    source = CountedImage(
+    return encoded_to_size(
         image,
-        most=K,
+        n_bytes,
+        format=format,
+        optimize=optimize,
+        lossy=lossy,
+        K=K,
         ITERS=ITERS,
         init=init,
         effort=effort,
@@ -269,16 +272,40 @@ def quantize_to_size(
         dither_strength=dither_strength,
         seed=seed,
         n_threads=n_threads,
-    )
+    ).sized
+
+
+def encoded_to_size(
+    image: Any,
+    n_bytes: int,
+    *,
+    format: str,  # noqa: A002 - as in quantize_to_size
+    optimize: int,
+    lossy: float,
+    K: int,
+    **options: Any,
+) -> Candidate:
+    """Do what `quantize_to_size` does, and say how a JPEG was encoded."""
+    n_bytes = check_int("n_bytes", n_bytes, 1)
+    kind = "auto" if format == "auto" else check_format(format)
+    optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
+    lossy = check_float("lossy", lossy, 0, MOST_LOSS)
+    source = CountedImage(image, most=K, **options)
     if kind == "gif" and source.histogram.has_transparent:
         # One colour for what is opaque and what is clear would be neither.
         source.least = min(max(2, source.least), source.most)
-    if dither != "none" or kind == "jpeg":
-        lossy = 0.0
-    search = SizeSearch(source, kind, optimize)
-    best = search.best(n_bytes, lossy)
+    if kind == "jpeg":
+        from kmeans_c.jpeg.size import JpegSizeSearch  # noqa: PLC0415 - others need none of it
+
+        of_jpeg = JpegSizeSearch(source)
+        best, fewest = of_jpeg.best(n_bytes), of_jpeg.fewest
+    else:
+        if source.dither != "none":
+            lossy = 0.0
+        search = SizeSearch(source, kind, optimize)
+        best, fewest = search.best(n_bytes, lossy), partial(search.fewest, lossy)
     if best is None:
-        reached = search.fewest(lossy)
+        reached = fewest()
         raise TargetNotMet(
             f"n_bytes: expected at least {reached}, which {source.least} colours take, "
             f"got {n_bytes}",

@@ -56,8 +56,8 @@ def test_more_bytes_never_give_a_larger_error(image, sizes, space, loss):
             assert before == math.inf
             continue
         assert len(found.data) <= n_bytes
-        assert found.quantized.mse <= before
-        before = found.quantized.mse
+        assert found.mse <= before
+        before = found.mse
 
 
 @settings(max_examples=8, deadline=None)
@@ -72,7 +72,7 @@ def test_on_tiny_images_no_candidate_that_fits_is_better(image, n_bytes):
     if not fitting:
         assert found is None
         return
-    assert found.quantized.mse == min(file.quantized.mse for file in fitting)
+    assert found.mse == min(file.mse for file in fitting)
 
 
 def test_without_loss_every_number_of_colours_counts(rng):
@@ -98,8 +98,8 @@ def test_larger_images_are_searched_without_inversions(rng, shape, kind):
     for n_bytes in np.geomspace(400, 25000, 8).astype(int).tolist():
         found = shared.best(n_bytes, 20.0)
         assert len(found.data) <= n_bytes
-        assert found.quantized.mse <= before
-        before = found.quantized.mse
+        assert found.mse <= before
+        before = found.mse
     # What was encoded before does not matter.
     alone = SizeSearch(source, kind, 1).best(3000, 20.0)
     assert alone.data == shared.best(3000, 20.0).data
@@ -168,3 +168,33 @@ def test_a_ladder_has_both_ends(least, most):
         assert Ks[0] == least
         assert Ks[-1] == most
         assert all(K - k <= max(1, k // 16) for k, K in itertools.pairwise(Ks))
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_jpegs_have_the_best_quality_that_fits(rng, mode):
+    y, x = np.mgrid[:70, :90]
+    image = np.stack([128 + 100 * np.sin(x / 9 + c) * np.cos(y / (7 + c)) for c in range(3)], 2)
+    image = np.clip(image + rng.normal(0, 6, image.shape), 0, 255).astype(np.uint8)
+    image = image[:, :, 0] if mode == "L" else image
+    before = math.inf
+    for n_bytes in (900, 1300, 2500, 2501, 4000, 9000, 1 << 20):
+        found = quantize_to_size(image, n_bytes, format="jpeg", K=64)
+        assert len(found.data) <= n_bytes
+        shown = np.asarray(Image.open(io.BytesIO(found.data))).astype(int)
+        squares = (shown - image) ** 2
+        mse = 3 * squares.mean() if mode == "L" else squares.sum(axis=2).mean()
+        assert found.quantized.mse == pytest.approx(mse, rel=1e-12)
+        assert mse <= before
+        before = mse
+    assert before < 2 * quantize(image, 64).mse + 8
+
+
+def test_a_jpeg_of_few_bytes_has_fewer_colours(rng):
+    image = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    least = quantize_to_size(image, 1 << 20, format="jpeg", K=1)
+    found = quantize_to_size(image, 700, format="jpeg")
+    assert len(found.data) <= 700
+    with pytest.raises(TargetNotMet) as error:
+        quantize_to_size(image, 100, format="jpeg")
+    assert error.value.reached <= len(least.data)
+    assert quantize_to_size(image, error.value.reached, format="jpeg").format == "jpeg"
