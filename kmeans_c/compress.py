@@ -224,6 +224,7 @@ n_threads
                 "max_total_pixels": max_total_pixels,
                 **method,
             },
+            indexed=picture.indexed is not None,
         )
         verify, wanted = None, False  # it is verified
     else:
@@ -296,7 +297,7 @@ def _kept(done: Compressed, picture: Picture, *, tells: bool) -> Compressed:
 
 
 def _animation(
-    source: Source, writing: Writing, icc: str, options: dict[str, Any]
+    source: Source, writing: Writing, icc: str, options: dict[str, Any], *, indexed: bool
 ) -> tuple[bytes, Compressed]:
     from kmeans_c.animation.compress import compress_animation  # noqa: PLC0415 - most are stills
 
@@ -319,6 +320,7 @@ def _animation(
         jpeg_quality=None,
         jpeg_subsampling=None,
         share_kept=None,
+        indices_kept=False if indexed else None,
     )
 
 

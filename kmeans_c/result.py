@@ -56,8 +56,8 @@ class Compressed:
         Rounds of Lloyd's algorithm.
     indices_kept : bool or None
         Whether the output has the palette and the indices of the input; entries may follow them.
-        None: the input has none, or it has several frames. What is lossless for colours (`mse` 0)
-        may change all indices.
+        None: the input has none. What is lossless for colours (`mse` 0) may change all indices, and
+        the frames of an animation always do.
     notes : tuple of str
         What the file says of its colours and could not be followed; and, after "palette: ", how a
         palette that was given was changed.

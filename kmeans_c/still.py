@@ -27,6 +27,7 @@ from kmeans_c.images import ANIMATED, Picture, count_colors
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
+from kmeans_c.proof import can_prove
 from kmeans_c.quantize import Quantized, distinct_colors, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 from kmeans_c.result import Compressed
@@ -194,9 +195,10 @@ class Encoded:
 
     def shown_by(self, data: bytes) -> bool:
         """Say whether the contents of a file decode to this palette and these indices."""
-        return decodes_to(data, self.palette, self.indices) and (
-            self.stored is None or stores(data, *self.stored)
-        )
+        if self.stored is None:
+            return decodes_to(data, self.palette, self.indices)
+        shown = can_prove(data) or decodes_to(data, self.palette, self.indices)
+        return shown and stores(data, *self.stored)
 
 
 def _encoded(
@@ -263,8 +265,8 @@ def _for_smoothing(pixels: Pixels, quantized: Quantized, *, keep: bool) -> tuple
 def _jpeg(picture: Picture, quantized: Quantized, writing: Writing, contents: bytes) -> Encoded:
     from kmeans_c.jpeg.picture import as_jpeg  # noqa: PLC0415 - other formats need none of it
 
-    check_fits(quantized.palette, quantized.indices, "jpeg")
     palette, indices = used(quantized.palette, quantized.indices)
+    check_fits(palette, indices, "jpeg")
     jpeg = as_jpeg(
         picture,
         contents,
