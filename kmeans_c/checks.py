@@ -94,7 +94,10 @@ def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
 
 def as_centroids(name: str, centroids: ArrayLike, columns: int) -> NDArray[np.float64]:
     """(K, D) centroids as finite float64, K at least 1 and D the points' number of columns."""
-    array = as_points(name, centroids).astype(np.float64)
+    array = _as_array(name, centroids)
+    if array.ndim == 2 and array.shape[1] and array.shape[0] > MAX_K:  # perhaps beyond memory
+        raise ValueError(f"{name}: expected at most {MAX_K} rows, got {array.shape[0]}")
+    array = as_points(name, array).astype(np.float64)
     if array.shape[1] != columns:
         raise ValueError(f"{name}: expected {columns} columns as in X, got {array.shape[1]}")
     check_int(f"{name}: rows", array.shape[0], 1, MAX_K)

@@ -22,6 +22,9 @@ def as_colors(name: str, colors: ArrayLike, *, least: int = 1, distinct: bool = 
     A fully transparent colour is (0, 0, 0, 0), whatever it hides; where colours need not be
     `distinct` they are a table that was given, and stay as they are. The result is a copy.
     """
+    if isinstance(colors, np.ndarray) and colors.size > 4 * MAX_ENTRIES:  # perhaps beyond memory
+        shape = colors.shape
+        raise ValueError(f"{name}: expected {least}..{MAX_ENTRIES} colours, got shape {shape}")
     try:
         array = np.array(_numbers(name, colors))
     except ValueError as error:  # rows of different lengths, or text that is no colour

@@ -14,6 +14,7 @@ from kmeans_c.images import as_pixels, read_image
 from kmeans_c.images.metadata import Metadata, kept, png_chunks, save_options
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.png_file import SIGNATURE
+from kmeans_c.integrity import check_indices
 from kmeans_c.jpeg.options import as_options
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png, used
 from kmeans_c.proof import can_prove, shows
@@ -54,6 +55,8 @@ _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may fol
 
 _ICO_START = b"\0\0\1\0"
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
+
+_NO_TRANSPARENCY = "{} holds no transparency; png, webp and tiff do"
 
 _LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535, "ico": 256}
 
@@ -134,7 +137,8 @@ def indexed_image(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Ima
     ValueError
         If there are more than 256 colours.
     """
-    _check_colors(palette)
+    _check_indexed(palette, indices)
+    check_indices("indices", indices, len(palette))
     image = Image.fromarray(indices)
     image.putpalette(palette[:, :3].tobytes())
     if palette.shape[1:] == (4,):
@@ -204,7 +208,8 @@ def encode(
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     wanted = as_options(jpeg_quality, subsampling)
     wanted.check_format(kind)
-    _check_colors(palette)
+    _check_indexed(palette, indices)
+    check_holds(kind, indices.shape[1], indices.shape[0])
     seen, numbers = used(palette, indices)
     check_fits(seen, numbers, kind)
     if not keep_palette:
@@ -369,6 +374,49 @@ def stores(data: bytes, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) 
     )
 
 
+def check_holds(
+    format: str | None,  # noqa: A002 - as in encode
+    width: int,
+    height: int,
+    *,
+    transparent: bool = False,
+) -> None:
+    """Refuse what a format can't hold whatever the palette, before any work is done.
+
+    Parameters
+    ----------
+    format : str or None
+        "auto" and None hold everything.
+    width, height : int
+    transparent : bool
+        Whether some pixel of the result is fully transparent.
+
+    Raises
+    ------
+    ValueError
+        If a side is too long, or a format without transparency would need some.
+    """
+    kind = str(format)
+    largest = _LARGEST_SIDE.get(kind)
+    if largest is not None and max(height, width) > largest:
+        raise ValueError(
+            f"format: {kind} images have at most {largest} pixels a side, got {width} x {height}; "
+            "png can hold it"
+        )
+    if transparent and kind in ("jpeg", "bmp"):
+        raise ValueError(f"format: {_NO_TRANSPARENCY.format(kind)}")
+
+
+def _check_indexed(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
+    _check_colors(palette)
+    if palette.dtype != np.uint8 or palette.shape[1:] not in ((3,), (4,)) or not len(palette):
+        raise ValueError(f"palette: expected (n, 3) or (n, 4) of uint8, got {palette.shape}")
+    if indices.dtype != np.uint8:
+        raise TypeError(f"indices: expected uint8, got {indices.dtype}")
+    if indices.ndim != 2 or not indices.size:
+        raise ValueError(f"indices: expected (H, W) and a pixel, got {indices.shape}")
+
+
 def _check_colors(palette: NDArray[np.uint8]) -> None:
     if len(palette) > MAX_COLORS:
         raise ValueError(
@@ -415,7 +463,7 @@ def misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) ->
                 "png, webp and tiff hold them"
             )
     elif np.any(alpha < OPAQUE):
-        return f"{kind} holds no transparency; png, webp and tiff do"
+        return _NO_TRANSPARENCY.format(kind)
     return None
 
 

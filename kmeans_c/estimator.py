@@ -184,7 +184,8 @@ class KMeans(Estimator):
         """Return a copy of the centres, as float32 where they are: anyone may have set them."""
         self._check_fitted()
         check_int("n_features_in_", self.n_features_in_, 1)
-        centers = np.array(self.cluster_centers_)
+        centers: Any = self.cluster_centers_
+        centers = centers if isinstance(centers, np.ma.MaskedArray) else np.array(centers)
         wide = as_centroids("cluster_centers_", centers, self.n_features_in_)
         return wide.astype(np.float32) if centers.dtype == np.float32 else wide
 

@@ -71,6 +71,8 @@ def _as_init(init: ArrayLike, K: int) -> NDArray[np.uint8]:
         raise ValueError(f"init: {error}") from None
     if array.ndim == 0:
         raise TypeError(f"init: expected a str or an array, got {type(init).__name__}")
+    if array.size > 4 * K:  # before it is looked at: a view may be larger than memory
+        raise ValueError(f"init: expected shape ({K}, 3) or ({K}, 4), got {array.shape}")
     if array.dtype.kind == "f" and array.ndim == 2 and bool(np.isfinite(array).all()):
         array = np.floor(array + 0.5).astype(np.int64)
     if array.dtype.kind not in "ui":

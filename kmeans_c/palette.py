@@ -310,11 +310,11 @@ def _as_names(names: Sequence[str], n: int) -> tuple[str, ...]:
 
 
 def _as_counts(counts: ArrayLike, n: int) -> NDArray[np.int64]:
-    array = np.array(counts)
+    array = np.asarray(counts)
     if array.dtype.kind not in "ui":
         raise TypeError(f"counts: expected integers, got dtype {array.dtype}")
     if array.shape != (n,) or array.min() < 0:
         raise ValueError(f"counts: expected {n} numbers of at least 0")
-    array = array.astype(np.int64)
+    array = np.array(array, np.int64)
     array.flags.writeable = False
     return array

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import _kernels
+from kmeans_c.integrity import check_indices
 
 Bytes = NDArray[np.uint8]
 
@@ -168,6 +169,7 @@ def used(palette: Bytes, indices: Bytes) -> tuple[Bytes, Bytes]:
     flat = np.ascontiguousarray(indices).reshape(-1)
     for start in range(0, len(flat), PIXELS_PER_CALL):
         _kernels.scanlines.count_indices(flat[start : start + PIXELS_PER_CALL], counts)
+    check_indices("indices", np.flatnonzero(counts), len(palette))
     counts = counts[: len(palette)]
     if counts.all():
         return palette, indices

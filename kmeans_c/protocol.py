@@ -197,7 +197,14 @@ def as_samples(X: Any) -> NDArray[Any]:
                 f"X: found array with 0 {name}(s) (shape={array.shape}) while a minimum of 1 is "
                 "required."
             )
-    return as_points("X", array if array.dtype == np.float32 else array.astype(np.float64))
+    if array.dtype == np.float32:
+        return as_points("X", array)
+    try:
+        array = array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError) as error:  # objects that are no numbers
+        kind = TypeError if isinstance(error, TypeError) else ValueError
+        raise kind(f"X: {error}") from None
+    return as_points("X", array)
 
 
 def as_sample_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | None:

@@ -16,6 +16,7 @@ from kmeans_c.encoding import (
     FORMATS,
     MAX_COLORS,
     check_fits,
+    check_holds,
     decodes_to,
     encode,
     encode_smallest,
@@ -123,6 +124,10 @@ def quantized_as(
 
     `contents` reads the input file, whose bytes decide how good a JPEG may be.
     """
+    height, width = picture.pixels.shape[:2]
+    # One colour may be opaque for all; of more, one is for what is fully transparent.
+    clear = aim.K > 1 and picture.pixels.shape[2:] == (4,) and not picture.pixels[:, :, 3].all()
+    check_holds(writing.kind, width, height, transparent=clear)
     fixed = _fixed(picture, aim, writing, options)
     if fixed is not None:
         encoded = _encoded(picture, fixed.quantized, writing, contents)

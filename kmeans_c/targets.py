@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from kmeans_c.checks import check_float, check_int
 from kmeans_c.counted_image import CountedImage
-from kmeans_c.encoding import MAX_COLORS, check_format
+from kmeans_c.encoding import MAX_COLORS, check_format, check_holds
+from kmeans_c.images import as_pixels
 from kmeans_c.perceptual import NOTICEABLE, Judge
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.rate import MOST_LOSS
@@ -290,7 +291,9 @@ def encoded_to_size(
     kind = "auto" if format == "auto" else check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
     lossy = check_float("lossy", lossy, 0, MOST_LOSS)
-    source = CountedImage(image, most=K, **options)
+    pixels = as_pixels(image)
+    check_holds(kind, pixels.shape[1], pixels.shape[0])
+    source = CountedImage(pixels, most=K, **options)
     if kind == "gif" and source.histogram.has_transparent:
         # One colour for what is opaque and what is clear would be neither.
         source.least = min(max(2, source.least), source.most)

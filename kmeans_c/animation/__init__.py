@@ -35,6 +35,7 @@ from kmeans_c.images.frames import Animation, packed, read_frames
 from kmeans_c.images.metadata import Metadata, kept, with_resolution
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.tiff_file import Pages
+from kmeans_c.integrity import as_palette
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.method import as_method
 from kmeans_c.threads import thread_count
@@ -137,6 +138,7 @@ class QuantizedAnimation:
 
     def cels(self) -> Iterator[Cel]:
         """Yield each frame as palette entries, `drawings.Cel`."""
+        self._check_palettes()
         mapper = _Mapper(self.palettes[0], exact=self._exact[0], n_threads=self._n_threads)
         for number, frame in enumerate(self.animation):
             if number and len(self.palettes) > 1:
@@ -176,6 +178,7 @@ class QuantizedAnimation:
             If a frame turns out to be damaged.
         """
         kind = check_choice("format", encoding.check_format(format), ANIMATED)
+        self._check_palettes()
         left = kept(self.animation.metadata, metadata)
         self._check_fits(kind)
         digests: list[bytes] = []
@@ -242,6 +245,18 @@ class QuantizedAnimation:
             path.write(encoded.data)
         return len(encoded.data)
 
+    def _check_palettes(self) -> None:
+        """Keep private copies of the palettes: anyone may have written to those that were given."""
+        given = self.palettes
+        if not isinstance(given, tuple) or len(given) not in (1, len(self.animation)):
+            raise ValueError(f"palettes: expected 1 or {len(self.animation)} in a tuple")
+        if len(self._exact) != len(given):
+            raise ValueError(f"palettes: expected {len(self._exact)}, got {len(given)}")
+        palettes = tuple(as_palette("palettes", palette, 4) for palette in given)
+        if max(map(len, palettes)) > encoding.MAX_COLORS:
+            raise ValueError(f"palettes: expected at most {encoding.MAX_COLORS} colours")
+        self.palettes = palettes
+
     def _watched(self, digests: list[bytes]) -> Iterator[Cel]:
         for cel in self.cels():
             digests.append(_digest(cel.shown))
@@ -259,15 +274,7 @@ class QuantizedAnimation:
             yield cel
 
     def _check_fits(self, kind: str) -> None:
-        width, height = self.animation.width, self.animation.height
-        if self.animation.metadata.icc and kind not in ("png", "webp"):
-            raise ValueError(f"format: {kind} frames hold no colour profile; png and webp do")
-        largest = _LARGEST_SIDE.get(kind)
-        if largest is not None and max(width, height) > largest:
-            raise ValueError(
-                f"format: {kind} images have at most {largest} pixels a side, got "
-                f"{width} x {height}; png can hold it"
-            )
+        check_holds_frames(self.animation, kind)
         if kind == "gif" and any(
             np.any((palette[:, 3] > 0) & (palette[:, 3] < OPAQUE)) for palette in self.palettes
         ):
@@ -394,6 +401,19 @@ def quantize_animation(
         n_threads=threads,
         counts_still=still is not None,
     )
+
+
+def check_holds_frames(animation: Animation, kind: str) -> None:
+    """Refuse what a format can't hold whatever the palettes, before any frame is decoded."""
+    width, height = animation.width, animation.height
+    if animation.metadata.icc and kind not in ("png", "webp"):
+        raise ValueError(f"format: {kind} frames hold no colour profile; png and webp do")
+    largest = _LARGEST_SIDE.get(kind)
+    if largest is not None and max(width, height) > largest:
+        raise ValueError(
+            f"format: {kind} images have at most {largest} pixels a side, got "
+            f"{width} x {height}; png can hold it"
+        )
 
 
 class _Mapper:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from kmeans_c import encoding, files
-from kmeans_c.animation import quantize_animation
+from kmeans_c.animation import check_holds_frames, quantize_animation
 from kmeans_c.checks import check_choice
 from kmeans_c.color_text import hex_text
 from kmeans_c.images import ANIMATED, MAX_PIXELS, MAX_TOTAL_PIXELS
@@ -112,6 +112,7 @@ def compress_animation(
     with read_frames(
         input, max_pixels=max_pixels, max_total_pixels=max_total_pixels, icc=icc
     ) as animation:
+        check_holds_frames(animation, kind)
         quantized = quantize_animation(
             animation,
             K,
