@@ -129,8 +129,9 @@ def indexed_image(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Ima
     Returns
     -------
     PIL.Image.Image
-        With exactly these colours; those that are not opaque stand in ``info["transparency"]``, up
-        to the last of them.
+        With exactly these colours. ``info["transparency"]`` is the index of the one that is fully
+        transparent, as Pillow's writers of GIF want it, if all others are opaque; otherwise, where
+        some are not, the alpha of all up to the last of them.
 
     Raises
     ------
@@ -143,8 +144,10 @@ def indexed_image(palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> Ima
     image.putpalette(palette[:, :3].tobytes())
     if palette.shape[1:] == (4,):
         alpha = palette[:, 3]
-        visible = np.flatnonzero(alpha < OPAQUE)
-        if len(visible):
+        visible = np.flatnonzero(alpha < OPAQUE).tolist()
+        if len(visible) == 1 and not alpha[visible[0]]:
+            image.info["transparency"] = visible[0]
+        elif visible:
             image.info["transparency"] = alpha[: visible[-1] + 1].tobytes()
     return image
 

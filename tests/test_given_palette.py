@@ -665,3 +665,16 @@ def test_the_command_names_an_input_without_a_palette(run):
     assert err == [
         "kmeans-c: colors.png: keep_palette: expected an image with a palette, got one without"
     ]
+
+
+# Pillow images
+
+
+@pytest.mark.parametrize("palette", [None, TABLE, [(1, 2, 3, 0), (200, 30, 60, 255)]])
+@pytest.mark.parametrize("kind", ["gif", "png", "webp"])
+def test_pillow_writes_the_transparent_entry_wherever_it_stands(palette, kind):
+    image = quantize(SPRITE, palette=palette).to_pil()
+    data = hostile.file_of(image, kind, **({"lossless": True} if kind == "webp" else {}))
+    with Image.open(io.BytesIO(data)) as shown:
+        alpha = np.asarray(shown.convert("RGBA"))[..., 3]
+    assert not alpha[SPRITE[..., 3] == 0].any()
