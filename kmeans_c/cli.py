@@ -15,6 +15,7 @@ from kmeans_c.color_text import parse_color
 from kmeans_c.command import arguments as words
 from kmeans_c.command import batch, progress, signals
 from kmeans_c.command.lines import (
+    METADATA_KEPT,
     Failure,
     Totals,
     reason,
@@ -327,6 +328,9 @@ class _Report:
             self._print(result.to_json())
         elif not self.options.quiet:
             self._print(summary(result, job.shown_target, tried=self.options.dry_run))
+        elif result.metadata_kept and job.in_place:
+            # --quiet hides no metadata that were to be removed.
+            _complain(f"{shown(result.input)}: kept as it is: {METADATA_KEPT}")
         if self.options.verbose:
             for note in result.notes:
                 self._print(f"{shown(result.input)}: {shown(note)}")

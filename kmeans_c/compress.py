@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import math
 import os
 import time
 from collections.abc import Callable
@@ -17,7 +16,7 @@ from kmeans_c.checks import check_choice, check_float, check_int
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
 from kmeans_c.frame_policy import check_for_frames, has_several, takes_all
 from kmeans_c.images import ICC, MAX_PIXELS, MAX_TOTAL_PIXELS, Picture, read_image
-from kmeans_c.images.metadata import POLICIES, WITH_PROFILE, kept
+from kmeans_c.images.metadata import POLICIES, WITH_PROFILE
 from kmeans_c.jpeg.options import as_options
 from kmeans_c.naming import (
     ByFormat,
@@ -142,9 +141,10 @@ n_threads
         sRGB also where the format holds no profile.
     allow_larger : bool
         Whether a file may be written that takes more bytes than the input. Otherwise the input's
-        own bytes are written in its place, with all their metadata, if they are of the format asked
-        for, or `format` is "auto"; and nothing is if they are not, as no file would be what its
-        name says, or if they hold metadata and `metadata` is "none".
+        own bytes are written in its place if they are of the format asked for, or `format` is
+        "auto", less the metadata that `metadata` forbids: see `images.cleaning`. Nothing is written
+        if they are of another format, as no file would be what its name says; nor if they hold
+        such metadata that can't be removed without touching the pixels, as in a TIFF.
     overwrite : bool
         Whether an existing file may be replaced. It may be the input itself, unless frames or
         something else would be lost that no metadata policy leaves out, see `Compressed.losses`.
@@ -210,6 +210,7 @@ n_threads
         icc = "convert"
     picture = read_image(source, max_pixels=max_pixels, icc=icc)
     writing = writing.to(picture, first=first)
+    verify: Callable[[bytes], bool] | None = None  # what is written frame by frame is verified
     if takes_all(picture, writing.kind, first=first, in_place=in_place):
         check_for_frames(still | {"keep_palette": keep_palette}, aim, lossy=lossy, preview=preview)
         data, done = _animation(
@@ -226,7 +227,7 @@ n_threads
             },
             indexed=picture.indexed is not None,
         )
-        verify, wanted = None, False  # it is verified
+        wanted = False
     else:
         quantized, encoded = quantized_as(
             picture,
@@ -242,20 +243,21 @@ n_threads
         wanted = given and encoded.stored is not None
     encoded_as = done.format
 
-    written = True
+    written = changed = True
     if len(data) > picture.n_bytes and not (allow_larger or wanted):
-        tells = kept(picture.metadata, writing.metadata) != picture.metadata
-        # Who wants no metadata in a file gets no file that has some.
-        written = writing.takes(picture) and (in_place or writing.metadata != "none" or not tells)
+        from kmeans_c.original import Original  # noqa: PLC0415 - most files get smaller
+
         # All frames are no answer to the request for the first one.
-        written = written and not (first and has_several(picture))
-        data, verify, done = b"", None, _kept(done, picture, tells=tells)
-        if written:
-            data = _original(source, picture)
+        takes = writing.takes(picture) and not (first and has_several(picture))
+        original = Original.of(_original(source, picture) if takes else None, writing.metadata)
+        # Whoever does not want some metadata in a file gets no new file that has them.
+        written = original.data is not None and (in_place or not original.tells)
+        changed, verify = original.changed, original.proof(picture, icc)
+        data, done = original.data or b"", original.described(done, picture)
     if isinstance(target, ByFormat):
         target = target.path(done.format if written else encoded_as)
         in_place = check_output(input, target, overwrite=overwrite)
-    if written and not (done.kept_original and in_place):
+    if written and (changed or not in_place):
         _write(target, data, overwrite=overwrite, verify=verify)
     if preview is not None:
         _write(preview, _preview(picture, quantized), overwrite=overwrite, verify=None)
@@ -276,24 +278,6 @@ def _write(
     if verify is not None and not verify(data):
         raise OSError("output: the file would not show what it should")
     target.write(data)
-
-
-def _kept(done: Compressed, picture: Picture, *, tells: bool) -> Compressed:
-    """What is to be said where the input stays what it is."""
-    notes = tuple(note for note in done.notes if not note.startswith("palette: "))
-    return dataclasses.replace(
-        done,
-        notes=(*notes, "with all its metadata") if tells else notes,
-        indices_kept=None if picture.indexed is None else True,
-        format=picture.format,
-        frames_written=picture.frames,
-        losses=(),
-        colors_after=done.colors_before,
-        bytes_after=picture.n_bytes,
-        kept_original=True,
-        mse=0.0,
-        psnr=math.inf,
-    )
 
 
 def _animation(
@@ -321,6 +305,8 @@ def _animation(
         jpeg_subsampling=None,
         share_kept=None,
         indices_kept=False if indexed else None,
+        metadata_removed=False,
+        metadata_kept=False,
     )
 
 

@@ -34,7 +34,11 @@ class Compressed:
         Sizes of the files.
     kept_original : bool
         Whether the file of K colours would have been larger, so that the output is the input
-        itself, byte for byte, or nothing was written.
+        itself, less the metadata that the policy forbids, or nothing was written.
+    metadata_removed, metadata_kept : bool
+        Whether an original that was kept lost metadata that the policy forbids; and whether it has
+        such metadata because they can't be removed without touching the pixels. Then no other file
+        was written.
     bytes_encoded : int
         What the image of K colours takes in the format asked for: `bytes_after`, unless the
         original was kept.
@@ -83,6 +87,8 @@ class Compressed:
     bytes_before: int
     bytes_after: int
     kept_original: bool
+    metadata_removed: bool
+    metadata_kept: bool
     bytes_encoded: int
     bytes_as_png: None
     jpeg_quality: int | None

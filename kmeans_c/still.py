@@ -317,6 +317,8 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         bytes_before=picture.n_bytes,
         bytes_after=len(encoded.data),
         kept_original=False,
+        metadata_removed=False,
+        metadata_kept=False,
         bytes_encoded=len(encoded.data),
         bytes_as_png=None,
         jpeg_quality=None if jpeg is None else jpeg.quality,

@@ -721,9 +721,12 @@ def test_contradictions_touch_nothing(run, folder, words):
 def test_who_wants_no_metadata_gets_none(run, folder):
     image = Image.fromarray(hostile.photo(90, 120))
     image.save(folder / "told.jpg", quality=1, optimize=True, comment=b"where I live")
-    code, _, _ = run("told.jpg", "--strip", "-k256")
-    assert code == 0
-    assert "told_compressed.jpg" not in names(folder)
-    code, out, _ = run("told.jpg", "-k256")
-    assert b"where I live" in (folder / "told_compressed.jpg").read_bytes()
-    assert "with all its metadata" in out[0]
+    for policy in ("none", "safe"):
+        code, (line,), _ = run("told.jpg", "--metadata", policy, "-k256", "-f")
+        size = (folder / "told_compressed.jpg").stat().st_size
+        assert code == 0
+        assert f"kept without its metadata, {size} bytes: " in line
+        assert b"where I live" not in (folder / "told_compressed.jpg").read_bytes()
+    code, (line,), _ = run("told.jpg", "-k256", "-f", "--metadata", "keep")
+    assert "kept as it is" in line
+    assert (folder / "told_compressed.jpg").read_bytes() == (folder / "told.jpg").read_bytes()

@@ -171,7 +171,7 @@ def _piped(work: Work, job: Job) -> Compressed:
     target = io.BytesIO()
     done = compress(source, target, **options)
     # In a pipe something must come out; its contents say what it is.
-    data = target.getvalue() or source.getvalue()
+    data = target.getvalue() or _passed_on(source.getvalue(), options["metadata"])
     if sys.stdout is None:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF), "standard output")
     try:
@@ -183,6 +183,18 @@ def _piped(work: Work, job: Job) -> Compressed:
         redirect_to_null(sys.stdout)
         raise OSError(error.errno, error.strerror, "standard output") from error
     return dataclasses.replace(done, output=STANDARD)
+
+
+def _passed_on(contents: bytes, policy: str) -> bytes:
+    from kmeans_c.images.cleaning import cleaned  # noqa: PLC0415 - few runs need it
+
+    clean = cleaned(contents, policy)
+    if clean is None:
+        raise ValueError(
+            "standard output: the input is smaller, and holds metadata that can't be removed "
+            "(--allow-larger, --metadata keep)"
+        )
+    return clean
 
 
 def _standard_input() -> NamedBytes:

@@ -6,6 +6,9 @@ from typing import NamedTuple, TextIO
 
 from kmeans_c.result import Compressed
 
+# Where a file that was to be replaced stays, with metadata that were to go.
+METADATA_KEPT = "it holds metadata that can't be removed"
+
 
 class Failure(NamedTuple):
     """Why a file could not be done.
@@ -38,52 +41,63 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
     """
     source = shown(done.input)
     if done.kept_original and done.output is None:
-        return (
-            f"{source}: not written: {shown(target)} would be {done.bytes_encoded} bytes, "
-            f"{source} of {done.bytes_before} is kept (--allow-larger)"
-        )
-    line = f"{source} -> {shown(done.output)}: "
-    if done.kept_original:
-        line += (
-            f"kept as it is, {done.bytes_before} bytes: {done.palette_size} colours would take "
-            f"{done.bytes_encoded} (--allow-larger)"
-        )
-    else:
-        change = 100 * (done.bytes_after / done.bytes_before - 1)
-        quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
-        if done.indices_kept is not None:
-            quality += ", indices kept" if done.indices_kept else ", indices changed"
-        if done.jpeg_quality is not None and done.share_kept is not None:
-            kind = "" if done.jpeg_subsampling is None else f" {done.jpeg_subsampling}"
-            quality = (
-                f"JPEG quality {done.jpeg_quality}{kind}, "
-                f"{100 * done.share_kept:.1f} % of the pixels show their own colour, {quality}"
+        would = f"{source}: not written: {shown(target)} would be {done.bytes_encoded} bytes, "
+        if done.metadata_kept:
+            return (
+                f"{would}and {source} of {done.bytes_before} holds metadata that can't be removed "
+                "(--allow-larger, --metadata keep)"
             )
-        line += (
-            f"{done.colors_before} -> {done.palette_size} colours, "
-            f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
-        )
-    line += f", {done.seconds:.2f} s"
+        return f"{would}{source} of {done.bytes_before} is kept (--allow-larger)"
+    line = f"{source} -> {shown(done.output)}: {_outcome(done)}, {done.seconds:.2f} s"
     if done.frames_written < done.frames:
         line += f"; first of {done.frames} frames"
     elif done.frames > 1:
         line += f"; {done.frames} frames"
-    if done.larger:
-        line += "; larger than the input"
-    if done.jpeg_quality is not None and done.colors_after > done.palette_size:
-        png = os.path.splitext(str(done.output))[0] + ".png"  # noqa: PTH122
-        line += (
-            f"; {'-F png' if done.output == '-' else f'-o {shown(png)}'} "
-            f"holds exactly the {done.palette_size}"
-        )
-    elif done.larger and len(done.palette) > done.palette_size:
-        line += ", --shrink-palette makes it smaller"
-    elif done.larger and done.palette_size > 2:
-        line += ", fewer colours (-k) make it smaller"
+    if done.metadata_kept:
+        line += f"; {METADATA_KEPT}"
+    line += _hint(done)
     line += "".join(f"; {shown(loss)}" for loss in done.losses)
     said = (note for note in done.notes if done.kept_original or note.startswith("palette: "))
     line += "".join(f"; {shown(note)}" for note in said)
     return line + ("; dry run, nothing is written" if tried else "")
+
+
+def _outcome(done: Compressed) -> str:
+    """Say what is in the file, and how good it is."""
+    if done.kept_original:
+        how = "without its metadata" if done.metadata_removed else "as it is"
+        return (
+            f"kept {how}, {done.bytes_after} bytes: {done.palette_size} colours would take "
+            f"{done.bytes_encoded} (--allow-larger)"
+        )
+    change = 100 * (done.bytes_after / done.bytes_before - 1)
+    quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
+    if done.indices_kept is not None:
+        quality += ", indices kept" if done.indices_kept else ", indices changed"
+    if done.jpeg_quality is not None and done.share_kept is not None:
+        kind = "" if done.jpeg_subsampling is None else f" {done.jpeg_subsampling}"
+        quality = (
+            f"JPEG quality {done.jpeg_quality}{kind}, "
+            f"{100 * done.share_kept:.1f} % of the pixels show their own colour, {quality}"
+        )
+    return (
+        f"{done.colors_before} -> {done.palette_size} colours, "
+        f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
+    )
+
+
+def _hint(done: Compressed) -> str:
+    """Say if the file is larger, and what would hold the colours or make it smaller."""
+    line = "; larger than the input" if done.larger else ""
+    if done.jpeg_quality is not None and done.colors_after > done.palette_size:
+        png = os.path.splitext(str(done.output))[0] + ".png"  # noqa: PTH122
+        option = "-F png" if done.output == "-" else f"-o {shown(png)}"
+        return f"{line}; {option} holds exactly the {done.palette_size}"
+    if done.larger and len(done.palette) > done.palette_size:
+        return f"{line}, --shrink-palette makes it smaller"
+    if done.larger and done.palette_size > 2:
+        return f"{line}, fewer colours (-k) make it smaller"
+    return line
 
 
 class Totals:

@@ -62,7 +62,9 @@ def upright(exif: bytes) -> bytes:
     return bytes(changed)
 
 
-def written(fields: Mapping[int, bytes], dpi: tuple[float, float] | None = None) -> bytes:
+def written(
+    fields: Mapping[int, bytes], dpi: tuple[float, float] | None = None, orientation: int = 1
+) -> bytes:
     """Write a TIFF structure of one directory with texts and a resolution; b"" if there are none.
 
     Parameters
@@ -71,12 +73,16 @@ def written(fields: Mapping[int, bytes], dpi: tuple[float, float] | None = None)
         Texts by their tags.
     dpi : (x, y), optional
         Pixels per inch, in thousandths exactly.
+    orientation : int
+        1..8; 1, the default, is not written.
     """
     entries = [(tag, _ASCII, len(text) + 1, text + b"\0") for tag, text in fields.items()]
     if dpi is not None:
         for tag, number in zip((_X_RESOLUTION, _Y_RESOLUTION), dpi, strict=True):
             entries.append((tag, _RATIONAL, 1, struct.pack("<II", round(number * 1000), 1000)))
         entries.append((_RESOLUTION_UNIT, _SHORT, 1, struct.pack("<H", 2)))
+    if orientation != 1:
+        entries.append((ORIENTATION, _SHORT, 1, struct.pack("<H", orientation)))
     if not entries:
         return b""
     at = 8 + 2 + 12 * len(entries) + 4
