@@ -163,6 +163,7 @@ def encode(
     keep_palette: bool = False,
     jpeg_quality: int | None = None,
     subsampling: str | None = None,
+    n_threads: int | None = None,
 ) -> bytes:
     """Encode an image that has a palette.
 
@@ -193,6 +194,8 @@ def encode(
         1..100, libjpeg's; 92 by default. For JPEG only, as the next one.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
         Of a JPEG's chroma; 4:4:4 by default.
+    n_threads : int, optional
+        For PNG, see `quantize`; the bytes do not depend on it.
 
     Returns
     -------
@@ -219,7 +222,7 @@ def encode(
         palette, indices = seen, numbers
     about = Metadata() if metadata is None else metadata
     if kind == "png":
-        png = encode_png(palette, indices, optimize, keep_palette=keep_palette)
+        png = encode_png(palette, indices, optimize, keep_palette=keep_palette, n_threads=n_threads)
         # After oxipng, which would take some of them away.
         chunks = png_chunks(kept(about, policy))
         return b"".join([png[:_PNG_HEADER], *chunks, png[_PNG_HEADER:]])

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kmeans_c import _kernels
+from kmeans_c.deflating import compress_by_libdeflate, compress_by_zlib, libdeflate
 from kmeans_c.integrity import check_indices
 
 Bytes = NDArray[np.uint8]
@@ -50,7 +51,9 @@ BAND = 1 << 18
 # 3 % more, 7 100 ms and 2 % more, 9 half a second.
 ZLIB_LEVELS = (4, 6, 7, 9, 9, 9, 9)
 
-# libdeflate's, through oxipng. At 1920x1280, 16 colours: 10 takes 200 ms, and 4 to 7 % fewer bytes
+SAMPLE_LEVELS = (6, 6)  # libdeflate's and zlib's, for the sample
+
+# libdeflate's. At 1920x1280, 16 colours: 10 takes 200 ms, and 4 to 7 % fewer bytes
 # than zlib's 9; 12 twice as long for 0.5 % fewer.
 LIBDEFLATE_LEVELS = (5, 9, 10, 11, 12, 12, 12)
 
@@ -96,7 +99,12 @@ _optimizing: list[int] = []  # the process that has started oxipng's threads
 
 
 def encode_png(
-    palette: Bytes, indices: Bytes, optimize: int = OPTIMIZE, *, keep_palette: bool = False
+    palette: Bytes,
+    indices: Bytes,
+    optimize: int = OPTIMIZE,
+    *,
+    keep_palette: bool = False,
+    n_threads: int | None = None,
 ) -> bytes:
     """Encode an indexed PNG of 1, 2, 4 or 8 bits a pixel, without entries that no pixel has.
 
@@ -109,17 +117,19 @@ def encode_png(
     optimize : int
         0..6: how hard to try. 0 and 1 take one form and are fast, 2 and 3 choose a form by a
         sample, 4 and more try the whole image in all of them, 5 and 6 end with zopfli, which takes
-        minutes on large images. From 2 on oxipng makes the last bytes where it is installed
-        (``pip install kmeans-c[optimize]``); zlib does otherwise.
+        minutes on large images. libdeflate compresses where it is installed, and from 3 on oxipng
+        chooses filters (``pip install kmeans-c[optimize]``); zlib does otherwise.
     keep_palette : bool
         Whether PLTE and tRNS hold the palette as it is, with its order, its unused and its double
         entries; the bits a pixel are then the fewest for that many entries.
+    n_threads : int, optional
+        See `quantize`.
 
     Returns
     -------
     bytes
         The contents of the file: IHDR, PLTE, tRNS if needed, IDAT and IEND. Its pixels are the
-        same everywhere; its bytes for one version of zlib or oxipng.
+        same everywhere; its bytes for one version of zlib, libdeflate or oxipng.
     """
     forms: tuple[Form, ...]
     if keep_palette:
@@ -133,7 +143,9 @@ def encode_png(
         sizes = [
             len(
                 _deflated(
-                    _rows(_renamed(sample, orders[form.order][1]), form, len(palette)), 6, form
+                    _rows(_renamed(sample, orders[form.order][1]), form, len(palette)),
+                    form,
+                    SAMPLE_LEVELS,
                 )
             )
             for form in forms
@@ -142,7 +154,7 @@ def encode_png(
     files = []
     for form in forms:
         ordered, ranks = orders[form.order]
-        files.append(_file(ordered, _renamed(indices, ranks), form, optimize))
+        files.append(_file(ordered, _renamed(indices, ranks), form, optimize, n_threads))
     smallest = min(files, key=len)
     oxipng = _oxipng() if optimize in ZOPFLI_ROUNDS else None
     if oxipng is not None:
@@ -366,25 +378,36 @@ def _predicted(rows: Bytes, above: Bytes, number: int) -> Bytes:
     return np.where((to_left <= to_above) & (to_left <= to_corner), left, nearest_two)
 
 
-def _deflated(rows: bytes, level: int, form: Form) -> bytes:
-    strategies = _STRATEGIES[:1]
+def _deflated(
+    rows: bytes, form: Form, levels: tuple[int, int], n_threads: int | None = None
+) -> bytes:
+    """Compress by libdeflate or zlib, whose levels these are."""
+    library = libdeflate()
+    streams = []
+    if library is not None:
+        streams.append(compress_by_libdeflate(library, rows, levels[0], n_threads))
+    if library is None or len(rows) <= TINY:
+        streams += [
+            compress_by_zlib(rows, levels[1], strategy, n_threads)
+            for strategy in _strategies(rows, form)
+        ]
+    return min(streams, key=len)
+
+
+def _strategies(rows: bytes, form: Form) -> tuple[int, ...]:
     if len(rows) <= TINY:
-        strategies = _STRATEGIES
-    elif form.filtered and not form.packed:
-        strategies = _STRATEGIES[1:2]
-    return min((_deflate(rows, level, strategy) for strategy in strategies), key=len)
+        return _STRATEGIES
+    return _STRATEGIES[1:2] if form.filtered and not form.packed else _STRATEGIES[:1]
 
 
-def _deflate(rows: bytes, level: int, strategy: int) -> bytes:
-    stream = zlib.compressobj(level, zlib.DEFLATED, zlib.MAX_WBITS, 9, strategy)
-    return stream.compress(rows) + stream.flush()
-
-
-def _file(palette: Bytes, indices: Bytes, form: Form, optimize: int) -> bytes:
-    oxipng = _oxipng() if optimize >= 2 else None
+def _file(
+    palette: Bytes, indices: Bytes, form: Form, optimize: int, n_threads: int | None = None
+) -> bytes:
+    oxipng = _oxipng() if _by_oxipng(form, optimize) else None
     rows = _rows(indices, form, len(palette))
+    levels = LIBDEFLATE_LEVELS[optimize], ZLIB_LEVELS[optimize]
     # oxipng keeps what it is given where it can't do better, which it always can on large images.
-    level = ZLIB_LEVELS[optimize] if oxipng is None or len(rows) <= TINY else 1
+    packed = zlib.compress(rows, 1) if oxipng and len(rows) > TINY else b""
     file = b"".join(
         [
             b"\x89PNG\r\n\x1a\n",
@@ -396,7 +419,7 @@ def _file(palette: Bytes, indices: Bytes, form: Form, optimize: int) -> bytes:
             ),
             _chunk(b"PLTE", palette[:, :3].tobytes()),
             _transparency(palette),
-            _chunk(b"IDAT", _deflated(rows, level, form)),
+            _chunk(b"IDAT", packed or _deflated(rows, form, levels, n_threads)),
             _chunk(b"IEND", b""),
         ]
     )
@@ -405,6 +428,11 @@ def _file(palette: Bytes, indices: Bytes, form: Form, optimize: int) -> bytes:
     names = _HEURISTICS[min(optimize - 2, 2)] if form.filtered else ("NoOp",)
     deflater = oxipng.Deflaters.libdeflater(LIBDEFLATE_LEVELS[optimize])
     return _optimized(oxipng, file, names, deflater)
+
+
+def _by_oxipng(form: Form, optimize: int) -> bool:
+    """Whether oxipng can do more than libdeflate alone: it has more heuristics for filters."""
+    return optimize >= 2 and (libdeflate() is None or (optimize >= 3 and form.filtered))
 
 
 def _transparency(palette: Bytes) -> bytes:

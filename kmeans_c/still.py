@@ -217,6 +217,7 @@ def _encoded(
         "optimize": writing.optimize,
         "metadata": picture.metadata,
         "policy": writing.metadata,
+        "n_threads": writing.n_threads,
     }
 
     keep = quantized.given and writing.keep_palette is not False

@@ -25,8 +25,9 @@ FORMS = [
 
 @pytest.fixture
 def zlib_only(monkeypatch):
-    """As if oxipng was not installed."""
+    """As if neither oxipng nor libdeflate was installed."""
     monkeypatch.setattr(png, "_oxipng", lambda: None)
+    monkeypatch.setattr(png, "libdeflate", lambda: None)
 
 
 def decode(data):
@@ -240,6 +241,7 @@ class TestOxipng:
     def test_both_distributions(self, monkeypatch, pybind):
         stub = Stub(pybind=pybind)
         monkeypatch.setattr(png, "_optimizing", [])
+        monkeypatch.setattr(png, "libdeflate", lambda: None)
         monkeypatch.setitem(sys.modules, "oxipng", stub)
         palette, indices = image(16)
         for optimize in (0, 1):
@@ -259,6 +261,7 @@ class TestOxipng:
     @pytest.mark.parametrize("module", [None, types.ModuleType("oxipng")])
     def test_without_it_zlib_does(self, monkeypatch, module):
         monkeypatch.setattr(png, "_optimizing", [])
+        monkeypatch.setattr(png, "libdeflate", lambda: None)
         monkeypatch.setitem(sys.modules, "oxipng", module)
         palette, indices = image(16)
         for optimize in range(7):
@@ -269,6 +272,7 @@ class TestOxipng:
         found = quantize(hostile.photo(200, 300), 16, n_threads=1)
         with_it = [png.encode_png(found.palette, found.indices, level) for level in (2, 4)]
         monkeypatch.setattr(png, "_oxipng", lambda: None)
+        monkeypatch.setattr(png, "libdeflate", lambda: None)
         for data, level in zip(with_it, (2, 4), strict=True):
             assert_shows(data, found.palette, found.indices)
             assert len(data) < len(png.encode_png(found.palette, found.indices, level))

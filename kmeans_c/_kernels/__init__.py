@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from kmeans_c._kernels import (
         activity,
+        blocks,
         cells,
         color_seeding,
         coordinates,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "activity",
+    "blocks",
     "cells",
     "color_seeding",
     "coordinates",
