@@ -632,6 +632,15 @@ def test_the_line_says_lossless_of_colours_and_of_indices_apart(run):
     assert json.loads(out[0])["indices_kept"] is True
 
 
+def test_an_original_that_is_kept_could_be_shrunk(run):
+    run("sprite.png", "-o", "small.png")
+    _, out, _ = run("small.png", "-O", "0")
+    assert "kept as it is" in out[0]
+    assert "(--allow-larger, --shrink-palette)" in out[0]
+    _, out, _ = run("small.png", "--shrink-palette", "-f")
+    assert "(--allow-larger)" in out[0] or "indices changed" in out[0]
+
+
 def test_a_shared_palette_is_the_same_table_in_all_files(run, folder):
     Image.fromarray(hostile.photo()).save("photo.png")
     code, _, _ = run("clear.png", "photo.png", "colors.png", "--shared-palette", "-k", "12")
