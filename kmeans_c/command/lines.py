@@ -67,9 +67,12 @@ def _outcome(done: Compressed) -> str:
     if done.kept_original:
         how = "without its metadata" if done.metadata_removed else "as it is"
         small = done.frames == 1 and done.palette_size == done.colors_before
+        options = "--allow-larger"
+        if small and done.indices_kept:
+            options += ", --shrink-palette"
         return (
             f"kept {how}, {done.bytes_after} bytes: {done.palette_size} colours would take "
-            f"{done.bytes_encoded} (--allow-larger{', --shrink-palette' if small and done.indices_kept else ''})"
+            f"{done.bytes_encoded} ({options})"
         )
     change = 100 * (done.bytes_after / done.bytes_before - 1)
     quality = "lossless" if done.mse == 0 else f"PSNR {done.psnr:.1f} dB"
