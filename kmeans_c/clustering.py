@@ -37,11 +37,13 @@ from kmeans_c import _kernels, spaces
 from kmeans_c._kernels.coordinates import from_keys
 from kmeans_c._kernels.filtering import Tree
 from kmeans_c._kernels.histogram import decode_keys
+from kmeans_c.alpha import OPAQUE
 from kmeans_c.colors import opaque
 from kmeans_c.histogram import Histogram
 from kmeans_c.method import Method
 from kmeans_c.search import swap_search
 from kmeans_c.seeding import Draw
+from kmeans_c.split_tree import SplitTree, has_opaque
 from kmeans_c.threads import simd_level
 
 Centroids = NDArray[np.int32]
@@ -162,9 +164,28 @@ def kept_colors(histogram: Histogram, keep: Colors, K: int) -> Colors:
             raise ValueError("keep: expected greys, as all pixels are grey")
         keep = keep[:, :1]
     clear = np.zeros((1, 4), np.uint8)
-    if histogram.has_transparent and len(keep) < K > 1 and not (keep == clear).all(axis=1).any():
+    if histogram.has_transparent and K > 1 and not (keep == clear).all(axis=1).any():
         keep = np.concatenate([clear, keep])
+    least = least_entries(histogram, keep)
+    if least > K > 1:
+        what = "the transparent entry and " * histogram.has_transparent + "an opaque one"
+        raise ValueError(f"keep: expected room for {what} among K = {K} colours, got {least} in all")
     return keep
+
+
+def least_entries(histogram: Histogram, keep: Colors) -> int:
+    """Return how many entries it takes to keep colours, and both ends of alpha.
+
+    Opaque pixels need an opaque entry, fully transparent ones a transparent entry, and what is
+    neither has its share of any.
+    """
+    if histogram.channels < 4:
+        return max(1, len(keep))
+    kept = opaque(keep) if keep.shape[1] == 3 else keep
+    n = len(kept)
+    n += histogram.has_transparent and bool(kept[:, 3].all())
+    n += has_opaque(histogram.keys) and not (kept[:, 3] == OPAQUE).any()
+    return max(n, 2 if histogram.has_transparent and len(histogram) > 1 else 1)
 
 
 def _lossless(histogram: Histogram, absent: list[Colors], space: str, n_threads: int) -> Fit:
@@ -196,10 +217,16 @@ class Clusters:
             from_keys(self.keys, self.channels, self.points, n_threads, self.level)
         else:
             self.points = spaces.coordinates(histogram.colors, space, n_threads=n_threads)
-        self.tree = Tree(self.keys, self.points, self.weights, n_threads, self.level)
+        self.tree = self._tree()
 
     def start(self, K: int, method: Method, fixed: Centroids) -> Centroids:
         """Give K centroids to begin with: first the fixed ones."""
+        found = self._start(K, method, fixed)
+        if isinstance(self.tree, SplitTree) and len(fixed) < K:
+            self.tree.make_one_opaque(found, len(fixed))
+        return found
+
+    def _start(self, K: int, method: Method, fixed: Centroids) -> Centroids:
         wanted = K - len(fixed)
         if not wanted:
             return fixed
@@ -283,7 +310,7 @@ class Clusters:
         spare = max(0, int(self.weights.sum()).bit_length() - WEIGHT_BITS)
         for _ in range(WEIGHINGS):
             nearer.weights = self._by_distance(centroids, spare)
-            nearer.tree = Tree(self.keys, self.points, nearer.weights, self.n_threads, self.level)
+            nearer.tree = nearer._tree()
             centroids, _ = nearer.iterate(centroids, WEIGHING_PASSES, fixed)
         return centroids
 
@@ -322,9 +349,7 @@ class Clusters:
         palette, sums = self.settled(self._rounded(centroids, kept), len(kept))
         inertia = self.inertia(palette, sums)
         for _ in range(polishes):
-            weights = np.maximum(sums[:, -1:], 1)
-            means = ((2 * sums[:, :-1] + weights) // (2 * weights)).astype(np.int32)
-            moved = self._rounded(means, kept)
+            moved = self._rounded(self._means(sums), kept)
             if np.array_equal(moved, palette):
                 break
             moved, sums = self.settled(moved, len(kept))
@@ -381,6 +406,17 @@ class Clusters:
         s = sums.astype(kind)
         apart = int((s[:, -1] * (c * c).sum(axis=1)).sum()) - 2 * int((c * s[:, :-1]).sum())
         return int(self.tree.squares()) + apart
+
+    def _tree(self) -> "Tree | SplitTree":
+        kind = SplitTree if self.channels == 4 and has_opaque(self.keys) else Tree
+        return kind(self.keys, self.points, self.weights, self.n_threads, self.level)
+
+    def _means(self, sums: Sums) -> Centroids:
+        if isinstance(self.tree, SplitTree):
+            return self.tree.means(sums)
+        weights = np.maximum(sums[:, -1:], 1)
+        means: Centroids = ((2 * sums[:, :-1] + weights) // (2 * weights)).astype(np.int32)
+        return means
 
     def _rounded(self, centroids: Centroids, kept: Colors) -> Colors:
         free = spaces.nearest_colors(centroids[len(kept) :], self.channels, self.space)

@@ -8,7 +8,7 @@ import numpy as np
 
 from kmeans_c import spaces
 from kmeans_c.checks import check_choice, check_int
-from kmeans_c.clustering import Clusters, Fit, fit
+from kmeans_c.clustering import Clusters, Fit, fit, least_entries
 from kmeans_c.colors import alike
 from kmeans_c.dithering import DITHERS, check_strength
 from kmeans_c.encoding import MAX_COLORS
@@ -65,8 +65,10 @@ class CountedImage:
         n_pixels = pixels.shape[0] * pixels.shape[1]
         self.n_threads = team(thread_count(n_threads), n_pixels, SHARE)
         self.histogram = Histogram(pixels.shape[2]).add(pixels, n_threads=self.n_threads)
-        self.least = max(1, len(self.method.keep))
-        self.most = max(self.least, min(most, len(self.histogram) + len(self.method.keep)))
+        # Below `least`, one colour for what is opaque and what is clear would be neither.
+        least, n_kept = least_entries(self.histogram, self.method.keep), len(self.method.keep)
+        self.most = max(1, n_kept, min(most, len(self.histogram) + n_kept))
+        self.least = min(least, self.most)
         self.clusters: Clusters | None = None
         self.fits: dict[int, Fit] = {}
 

@@ -57,6 +57,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kmeans_c import _kernels, spaces, threads
+from kmeans_c.alpha import OPAQUE, solid_entries
 from kmeans_c.checks import check_choice
 from kmeans_c.mapping import PaletteMap, padded
 
@@ -85,8 +86,8 @@ SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
 # error after blurring and by SSIM: more entries bring in some farther away (bench_dither.py).
 LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 32, 16
 
-# What an opaque pixel may become once an error has changed it: an entry that is hardly less opaque
-# than the most opaque one, lest opaque areas get holes.
+# What an opaque pixel may become once an error has changed it, in a palette without opaque entries:
+# an entry that is hardly less opaque than the most opaque one, lest opaque areas get holes.
 SOLID = 8
 
 # The tree of a larger palette would take longer than many an image: evenly taken entries stand for
@@ -186,10 +187,10 @@ class Entries:
         self.table = self._own(space, n_threads)
 
     def _own(self, space: str, n_threads: int) -> Indices:
-        solid = np.arange(self.K)
-        if self.channels == 4:
-            alpha = self.colors[:, 3].astype(np.int64)
-            solid = np.flatnonzero(alpha >= alpha.max() - SOLID)
+        solid = solid_entries(self.colors)
+        if self.channels == 4 and self.colors[solid[0], 3] < OPAQUE:
+            alpha = self.colors[:, 3].astype(np.int32)
+            solid = np.flatnonzero(alpha >= alpha.max() - SOLID).astype(np.int32)
         # Opaque colours differ in three coordinates.
         used = 3 if self.channels == 4 and self.colors[solid, 3].min() == 255 else self.channels
         opaque = np.ascontiguousarray(self.colors[solid, :used])

@@ -1,4 +1,8 @@
-"""Pixels to palette indices: each to its nearest entry, the first of equals."""
+"""Pixels to palette indices: each to its nearest entry, the first of equals.
+
+Both ends of alpha are meanings: an opaque pixel takes an opaque entry, and a fully transparent
+pixel a fully transparent entry, wherever the palette has one (alpha.py).
+"""
 
 from typing import Any
 
@@ -7,6 +11,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import _kernels, spaces, threads
 from kmeans_c._kernels import mapping as kernel
+from kmeans_c.alpha import solid_entries
 from kmeans_c.histogram import Histogram
 
 Pixels = NDArray[np.uint8]
@@ -65,6 +70,8 @@ def map_counted(
 class PaletteMap:
     """The nearest entry of one palette for every colour, worked out as colours are met.
 
+    Opaque colours are compared with opaque entries alone, if there are any.
+
     Distances are those of srgb (spaces.py). Not safe for use by two threads at once.
 
     Parameters
@@ -80,6 +87,7 @@ class PaletteMap:
         planes = spaces.coordinates(colors)
         self.entries = np.ascontiguousarray(planes[:, : self.K].T)
         self.colors = colors
+        self.solid = solid_entries(colors)
         self.table: tuple[NDArray[np.uint32], Indices] | None = None
         self.learnt: Indices | None = None
 
@@ -216,22 +224,25 @@ class PaletteMap:
     def _own_cells(self, wanted: NDArray[np.uint8], fourth: int, n_threads: int) -> None:
         upper, lower = self._table()
         kernel.own_cells(
-            self.entries, wanted, upper, lower, fourth, n_threads, threads.simd_level()
+            self.entries, self.solid, wanted, upper, lower, fourth, n_threads, threads.simd_level()
         )
 
     def _map_alpha(self, pixels: Pixels, indices: Indices, n_threads: int) -> None:
         corners = spaces.coordinates(np.array([[0, 0, 0, 0], [0, 0, 0, 255]], np.uint8))
         distances = ((self.entries.astype(np.int64) - corners[:, 0]) ** 2).sum(axis=1)
         clear, opaque = int(distances.argmin()), int(corners[3, 1])
+        every = np.arange(self.K, dtype=np.int32)
         level = threads.simd_level()
         all_compared = self.compares(len(pixels))
         size = max(RUN, min(SLICE, (1 << 26) // self.K))
         for start in range(0, len(pixels), size):
             piece, out = pixels[start : start + size], indices[start : start + size]
-            kernel.own_alpha(piece, self.entries, clear, out, all_compared, n_threads, level)
+            kernel.own_alpha(piece, self.entries, every, False, clear, out, n_threads, level)
             if self.learnt is not None:
                 kernel.take_opaque(piece, self.learnt, out, n_threads, level)
-            elif not all_compared:
+            elif all_compared:
+                kernel.own_alpha(piece, self.entries, self.solid, True, 0, out, n_threads, level)
+            else:
                 self._look_up_opaque(piece, opaque, out, n_threads)
 
     def _look_up_opaque(

@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from kmeans_c._kernels.cells import coarse
 from kmeans_c._kernels.points import Points
 from kmeans_c._kernels.search import Search
+from kmeans_c.split_tree import SplitTree
 
 Centroids = NDArray[np.int32]
 
@@ -69,8 +70,28 @@ SLICE = 1 << 24  # distances between two looks at the signals: some 10 ms
 MASS_BITS = 31  # what the kernels allow for the sum of all masses
 
 
+class Cells(NamedTuple):
+    """Groups of neighbouring colours.
+
+    Attributes
+    ----------
+    means : (D, n) array
+    masses : (n,) array
+        Their weights.
+    opaque : (n,) array of uint8, or None
+        1 where the colours of a cell are opaque, 0 where none of them is; None: no constraint.
+    top : int
+        The fourth coordinate of opaque colours.
+    """
+
+    means: NDArray[np.int32]
+    masses: NDArray[np.int64]
+    opaque: NDArray[np.uint8] | None = None
+    top: int = 0
+
+
 def swap_search(
-    points: Points,
+    points: Points | SplitTree,
     keys: NDArray[np.uint32],
     total: int,
     K: int,
@@ -85,7 +106,7 @@ def swap_search(
 
     Parameters
     ----------
-    points : Points
+    points : Points or SplitTree
         The colours.
     keys : (n,) array
         Their Z-order numbers, ascending.
@@ -107,10 +128,12 @@ def swap_search(
     """
     cells = (effort or EFFORTS["balanced"]).cells * isqrt(16 * K) // 4
     if K > MOST_SEARCHED:
-        means, _ = coarse_cells(points, keys, total, K - len(fixed))
+        means = cells_of(points, keys, total, K - len(fixed)).means
         return np.concatenate([fixed, means.T])
-    means, masses = coarse_cells(points, keys, total, max(cells, CELLS_A_CLUSTER * K))
-    found = Search(means, masses, fixed, K, seed, n_threads if effort else 1, level)
+    gathered = cells_of(points, keys, total, max(cells, CELLS_A_CLUSTER * K))
+    found = search_among(
+        gathered, fixed, K, seed=seed, n_threads=n_threads if effort else 1, level=level
+    )
     found.grow(K)
     if effort:
         found.settle(FIRST_PASSES)
@@ -122,6 +145,31 @@ def swap_search(
     centroids = np.empty((found.K, points.D), np.int32)
     found.centroids(centroids)
     return centroids
+
+
+def search_among(
+    cells: Cells, fixed: Centroids, K: int, *, seed: int, n_threads: int, level: int
+) -> Search:
+    """Make the search for up to K centroids among cells."""
+    return Search(
+        cells.means, cells.masses, fixed, K, seed, n_threads, level, cells.opaque, cells.top
+    )
+
+
+def cells_of(points: Points | SplitTree, keys: NDArray[np.uint32], total: int, most: int) -> Cells:
+    """Gather colours in at most so many cells; opaque ones and others in cells of their own."""
+    if not isinstance(points, SplitTree):
+        return Cells(*coarse_cells(points, keys, total, most))
+    most = min(max(most, 2), points.n)
+    shift = max(0, total.bit_length() - MASS_BITS + 1)
+    means = np.full((4, most), points.top, np.int32)
+    masses = np.empty(most, np.int64)
+    others = np.zeros(most, np.uint8)
+    n = coarse(
+        points.opaque, keys[points.opaque_at], shift, means, masses,
+        points.others, keys[points.other_at], others,
+    )  # fmt: skip
+    return Cells(means[:, :n], masses[:n], 1 - others[:n], points.top)
 
 
 def coarse_cells(

@@ -28,7 +28,7 @@ from kmeans_c.method import Method, as_method
 from kmeans_c.perceptual import Judge
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE, encode_png
 from kmeans_c.quantize import SHARE
-from kmeans_c.search import CELLS_A_CLUSTER, FIRST_PASSES, SLICE, coarse_cells
+from kmeans_c.search import CELLS_A_CLUSTER, FIRST_PASSES, SLICE, cells_of, search_among
 from kmeans_c.threads import team, thread_count
 
 if TYPE_CHECKING:
@@ -213,15 +213,20 @@ def _fits(
             continue
         if search is None:
             cells = method.effort.cells * isqrt(16 * searched[-1]) // 4
-            means, masses = coarse_cells(
+            gathered = cells_of(
                 clusters.tree,
                 clusters.keys,
                 int(clusters.weights.sum()),
                 max(cells, CELLS_A_CLUSTER * searched[-1]),
             )
             # On one thread: a step of one K is too short to be shared.
-            search = Search(
-                means, masses, fixed, searched[-1], method.draw.word(), 1, clusters.level
+            search = search_among(
+                gathered,
+                fixed,
+                searched[-1],
+                seed=method.draw.word(),
+                n_threads=1,
+                level=clusters.level,
             )
         _search(search, K, before, method)
         before = K

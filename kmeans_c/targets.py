@@ -294,9 +294,6 @@ def encoded_to_size(
     pixels = as_pixels(image)
     check_holds(kind, pixels.shape[1], pixels.shape[0])
     source = CountedImage(pixels, most=K, **options)
-    if kind == "gif" and source.histogram.has_transparent:
-        # One colour for what is opaque and what is clear would be neither.
-        source.least = min(max(2, source.least), source.most)
     if kind == "jpeg":
         from kmeans_c.jpeg.size import JpegSizeSearch  # noqa: PLC0415 - others need none of it
 

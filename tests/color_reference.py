@@ -3,6 +3,8 @@ the specification."""
 
 import math
 
+TOP = 14134  # the fourth coordinate of alpha 255, and of no other
+
 
 def z_order(color):
     """The number whose bits are those of the channels, interleaved: alpha, red, green, blue."""
@@ -43,9 +45,25 @@ def squared_distance(x, y):
     return sum((a - b) ** 2 for a, b in zip(x, y, strict=True))
 
 
+def allowed(point, centroids):
+    """The centroids that a colour may take: an opaque one the opaque ones, if there are any."""
+    every = range(len(centroids))
+    if len(point) == 4 and point[3] == TOP:
+        return [k for k in every if centroids[k][3] == TOP] or every
+    return every
+
+
 def nearest(point, centroids):
-    """The first of the nearest."""
-    return min(range(len(centroids)), key=lambda k: (squared_distance(point, centroids[k]), k))
+    """The first of the nearest that are allowed."""
+    return min(allowed(point, centroids), key=lambda k: (squared_distance(point, centroids[k]), k))
+
+
+def nearest_entry(color, point, palette, centroids):
+    """The first of the nearest: of the opaque ones, if there are any, for an opaque colour."""
+    allowed = range(len(palette))
+    if len(color) == 4 and color[3] == 255:
+        allowed = [k for k in allowed if palette[k][3] == 255] or allowed
+    return min(allowed, key=lambda k: (squared_distance(point, centroids[k]), k))
 
 
 def assign(points, centroids):
@@ -65,6 +83,15 @@ def sums(points, weights, labels, K):
 def means(cluster_sums):
     """Halves are rounded upwards."""
     return [tuple((2 * s + w) // (2 * w) for s in parts) for *parts, w in cluster_sums]
+
+
+def moved_centroids(points, weights, labels, centroids):
+    """The means; an opaque cluster with an opaque colour stays opaque."""
+    out = [list(mean) for mean in means(sums(points, weights, labels, len(centroids)))]
+    for point, label in zip(points, labels, strict=True):
+        if len(point) == 4 and point[3] == centroids[label][3] == TOP:
+            out[label][3] = TOP
+    return [tuple(mean) for mean in out]
 
 
 def inertia(points, weights, labels, centroids):
@@ -99,7 +126,7 @@ def lloyd(points, weights, centroids, iterations):
     moves = 0
     while iterations is None or moves < iterations:
         centroids, labels = fill(points, weights, centroids)
-        moved = means(sums(points, weights, labels, len(centroids)))
+        moved = moved_centroids(points, weights, labels, centroids)
         moves += 1
         if moved == [tuple(c) for c in centroids]:
             break
@@ -178,7 +205,8 @@ def polished(colors, weights, entries, labels, polishes):
         return inertia(points, weights, labels, [coordinates(c) for c in entries])
 
     for _ in range(polishes):
-        moved = [rounded(c, channels) for c in means(sums(points, weights, labels, len(entries)))]
+        places = [coordinates(c) for c in entries]
+        moved = [rounded(c, channels) for c in moved_centroids(points, weights, labels, places)]
         if moved == entries:
             break
         moved, moved_labels = refilled(colors, weights, moved)

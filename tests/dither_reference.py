@@ -57,7 +57,8 @@ class Nearest:
     def of(self, color):
         color = tuple(color)
         if color not in self.found:
-            self.found[color] = reference.nearest(position(color, self.space), self.owned)
+            point = position(color, self.space)
+            self.found[color] = reference.nearest_entry(color, point, self.palette, self.owned)
         return self.found[color]
 
     def in_lattice(self, values):
@@ -68,7 +69,9 @@ class Nearest:
         if len(self.palette[0]) < 4:
             return self.of(values)
         most = max(c[3] for c in self.palette)
-        solid = [k for k, c in enumerate(self.palette) if c[3] >= most - 8]
+        solid = [
+            k for k, c in enumerate(self.palette) if c[3] >= (most if most == 255 else most - 8)
+        ]
         point = position([*values, 255], self.space)
         return solid[reference.nearest(point, [self.owned[k] for k in solid])]
 

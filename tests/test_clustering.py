@@ -48,9 +48,10 @@ def test_fit_is_that_of_the_reference(rng, simd, n_threads, channels, case):
     n, K, ITERS, effort = case
     histogram = random_histogram(rng, n, channels)
     found = fitted(histogram, K, ITERS, n_threads=n_threads, effort=effort)
-    seeds = Clusters(histogram, 1).seeds(K, "k-means++", Draw(0))
+    method = as_method(K, init="k-means++", effort=effort, space="srgb", keep=None, seed=0)
+    start = Clusters(histogram, 1).start(K, method, np.empty((0, max(3, channels)), np.int32))
     palette, labels, moves, inertia = reference_fit(
-        histogram, seeds.tolist(), ITERS, EFFORTS[effort].polishes if ITERS != 0 else 0
+        histogram, start.tolist(), ITERS, EFFORTS[effort].polishes if ITERS != 0 else 0
     )
     assert [tuple(c) for c in found.palette.tolist()] == palette
     assert found.owners.tolist() == labels

@@ -83,11 +83,16 @@ def test_is_the_reference(rng, simd, method, channels, K):
 
 
 def brute_nearest(pixels, palette, space):
-    """The first of the nearest entries in a space, by all squared distances."""
+    """The first of the nearest entries in a space, by all squared distances.
+
+    An opaque pixel is compared with opaque entries, if there are any.
+    """
     flat = np.ascontiguousarray(pixels.reshape(-1, palette.shape[1]))
     places = spaces.coordinates(flat, space)[:, : len(flat)].astype(np.int64)
     entries = spaces.coordinates(palette, space)[:, : len(palette)].astype(np.int64)
     squares = ((places[:, :, None] - entries[:, None, :]) ** 2).sum(axis=0)
+    if palette.shape[1] == 4 and (palette[:, 3] == 255).any():
+        squares[np.ix_(flat[:, 3] == 255, palette[:, 3] < 255)] = 1 << 60
     return squares.argmin(axis=1).reshape(pixels.shape[:2])
 
 
@@ -286,6 +291,19 @@ def test_opaque_rgba_is_rgb(rng, method):
     palette, pixels = distinct(rng, 30, 3), smooth(rng, 30, 40, 3)
     opaque = [np.dstack([p, np.full(p.shape[:2], 255, np.uint8)]) for p in (pixels, palette[None])]
     assert (dither(opaque[0], opaque[1][0], method) == dither(pixels, palette, method)).all()
+
+
+@pytest.mark.parametrize("method", DITHERS)
+@pytest.mark.parametrize("space", spaces.SPACES)
+def test_opaque_pixels_take_opaque_entries_and_clear_ones_the_clear_entry(rng, method, space):
+    palette = distinct(rng, 12, 4)
+    palette[:4, 3] = [255, 254, 247, 0]
+    palette[3] = 0
+    pixels = smooth(rng, 40, 30, 4)
+    nearest = brute_nearest(pixels, palette, space)
+    indices = dither(pixels, palette, method, space=space, nearest=nearest)
+    assert (palette[indices[pixels[..., 3] == 255], 3] == 255).all()
+    assert (indices[pixels[..., 3] == 0] == 3).all()
 
 
 def test_soft_edges_get_no_dark_dots():

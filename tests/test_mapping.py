@@ -81,16 +81,26 @@ def test_ties_go_to_the_first(pixels, palette):
     assert indices.tolist() == expected
 
 
+@pytest.mark.parametrize("opaque", [True, False])
 @pytest.mark.parametrize("K", [1, 4, 30, 300])
-def test_alpha(rng, simd, path, K):
+def test_alpha(rng, simd, path, K, opaque):
     palette = rng.integers(0, 256, (K, 4), dtype=np.uint8)
     palette[K // 2, 3] = 0
+    palette[::5, 3] = 255 if opaque else 254
     pixels = rng.integers(0, 256, (600, 4), dtype=np.uint8)
     pixels[:300, 3] = rng.choice(np.array([0, 255], np.uint8), 300)
     indices = PaletteMap(palette).map(pixels)
-    points = [reference.coordinates(p) for p in pixels.tolist()]
-    places = [reference.coordinates(p) for p in palette.tolist()]
-    assert indices.tolist() == reference.assign(points, places)
+    entries = palette.tolist()
+    places = [reference.coordinates(p) for p in entries]
+    expected = [
+        reference.nearest_entry(p, reference.coordinates(p), entries, places)
+        for p in pixels.tolist()
+    ]
+    assert indices.tolist() == expected
+    if opaque:
+        assert (palette[indices[pixels[:, 3] == 255], 3] == 255).all()
+    if 0 in palette[:, 3]:
+        assert (palette[indices[pixels[:, 3] == 0], 3] == 0).all()
 
 
 @pytest.mark.parametrize("K", [1, 2, 16, 256])

@@ -105,6 +105,9 @@ class TestKernel:
         pixels, palette, indices = random_case(seed, shape, n, channels)
         height, width = shape
         rng = np.random.default_rng(seed)
+        if channels == 4:
+            pixels[..., 3] = rng.choice(np.array([0, 90, 255], np.uint8), shape)
+            palette[:, 3] = rng.choice(np.array([0, 90, 254, 255], np.uint8), n)
         costs = rng.integers(0, 200, (2, 256) if by_residual else (16, 5), dtype=np.int32)
         new = rng.integers(0, 200, 256, dtype=np.int32)
         limit = int(rng.integers(0, 1 << 28))
@@ -133,6 +136,9 @@ class TestKernel:
             given = entries[indices[y, x]]
             return squared(points[y, x], entries[k]) - squared(points[y, x], given)
 
+        def alpha_delta(y, x, k):
+            return abs(int(palette[k, 3]) - int(pixels[y, x, 3]))
+
         def price(rows, y, path):
             """Of the first pixels of a row, below rows that are settled."""
             total = 0
@@ -158,6 +164,9 @@ class TestKernel:
                 wanted += [indices[y, u] for u in (x - 1, x + 1, x - 2) if 0 <= u < width]
                 kept = [int(k) for k in dict.fromkeys(map(int, wanted))]
                 kept = [k for k in kept if k == indices[y, x] or extra(y, x, k) <= limit]
+                if channels == 4 and pixels[y, x, 3] in (0, 255):
+                    own = alpha_delta(y, x, indices[y, x])
+                    kept = [k for k in kept if alpha_delta(y, x, k) <= own]
                 choices.append(kept)
                 sums = {
                     k: min(price(out, y, (*path, k)) for path in itertools.product(*choices[:x]))

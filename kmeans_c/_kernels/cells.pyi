@@ -9,4 +9,7 @@ def coarse(
     shift: int,
     means: NDArray[np.int32],
     masses: NDArray[np.int64],
+    more: Points | None = None,
+    more_keys: NDArray[np.uint32] | None = None,
+    source: NDArray[np.uint8] | None = None,
 ) -> int: ...

@@ -6,10 +6,12 @@
 Points stand in Z-order, so a cell is a range of them: some whole leaves, or a part of one. The
 cell with the largest squared error within is cut next, where the highest bit of its keys changes.
 Sums are kept as integers and compared as floats, which decide where cells are and nothing else.
+Two sets of points (opaque colours and others) can share the cells, none of which holds both.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t
 from libc.stdlib cimport free, malloc
+from libc.string cimport memset
 
 from kmeans_c._kernels.points cimport LEAF, Points, split
 
@@ -21,6 +23,7 @@ cdef struct Sums:
 
 
 cdef struct Cell:
+    int source          # whose points: the first (0) or the second set
     Py_ssize_t first    # points
     Py_ssize_t last
     Py_ssize_t leaf     # the leaf in which, or with which, it begins
@@ -122,51 +125,98 @@ cdef void halve(Points of, const uint32_t* keys, const Sums* running, Cell* cell
     cell[0] = left
 
 
+cdef Sums* running_sums(Points of) noexcept nogil:
+    """The sums of all leaves before each one, and of all; NULL: out of memory."""
+    cdef Sums* running = <Sums*> malloc((of.leaves.n + 1) * sizeof(Sums))
+    cdef Sums total
+    cdef Py_ssize_t leaf
+    cdef int d
+    if running == NULL:
+        return NULL
+    memset(&total, 0, sizeof(Sums))
+    for leaf in range(of.leaves.n):
+        running[leaf] = total
+        for d in range(of.D + 1):
+            total.s[d] += of.leaf_sums[leaf * (of.D + 1) + d]
+        total.high += of.leaf_squares[2 * leaf]
+        total.low += of.leaf_squares[2 * leaf + 1]
+    running[of.leaves.n] = total
+    return running
+
+
+cdef inline double error_in(const Cell* cell, int D) noexcept nogil:
+    return error_of(&cell.sums, D) if cell.last > cell.first + 1 else 0
+
+
 def coarse(Points of not None,
            const uint32_t[::1] keys not None,       # IN (n,) as the points were given
            int shift,                               # IN of the weights
            int32_t[:, ::1] means not None,          # OUT (D, at least N)
-           int64_t[::1] masses not None):           # OUT (N,) weights shifted right, at least 1
-    """Return the number of cells, at most N."""
-    cdef Py_ssize_t n = of.n, N = masses.shape[0], leaf, i, found = 1
-    cdef int d, D = of.D
+           int64_t[::1] masses not None,            # OUT (N,) weights shifted right, at least 1
+           Points more=None,                        # IN other points, whose cells are others too
+           const uint32_t[::1] more_keys=None,
+           uint8_t[::1] source=None):               # OUT (N,) 1 where a cell is of these
+    """Return the number of cells, at most N.
+
+    Where there are two sets of points, N is at least 2, and the first may have fewer coordinates.
+    """
+    cdef Py_ssize_t N = masses.shape[0], i, found = 1
+    cdef int d, D
     cdef int64_t weight
-    cdef Sums total
+    cdef bint failed
+    cdef Place first
     cdef Cell* cells = <Cell*> malloc(N * sizeof(Cell))
     cdef Place* heap = <Place*> malloc(N * sizeof(Place))
-    cdef Sums* running = <Sums*> malloc((of.leaves.n + 1) * sizeof(Sums))
-    if cells == NULL or heap == NULL or running == NULL:
+    cdef Sums* running = running_sums(of)
+    cdef Sums* more_running = NULL
+    if more is not None:
+        more_running = running_sums(more)
+    failed = more is not None and more_running == NULL
+    if failed or cells == NULL or heap == NULL or running == NULL:
         free(cells)
         free(heap)
         free(running)
+        free(more_running)
         raise MemoryError
+    cells[0].source = cells[0].first = cells[0].leaf = 0
+    cells[0].last = of.n
+    cells[0].sums = running[of.leaves.n]
+    heap[0].cell = 0
+    heap[0].error = error_in(&cells[0], of.D)
+    if more is not None:
+        cells[1].source = 1
+        cells[1].first = cells[1].leaf = 0
+        cells[1].last = more.n
+        cells[1].sums = more_running[more.leaves.n]
+        heap[1].cell = 1
+        heap[1].error = error_in(&cells[1], more.D)
+        found = 2
+        if before(&heap[1], &heap[0]):
+            first = heap[0]
+            heap[0] = heap[1]
+            heap[1] = first
     with nogil:
-        for d in range(5):
-            total.s[d] = 0
-        total.high = total.low = 0
-        for leaf in range(of.leaves.n):
-            running[leaf] = total
-            for d in range(D + 1):
-                total.s[d] += of.leaf_sums[leaf * (D + 1) + d]
-            total.high += of.leaf_squares[2 * leaf]
-            total.low += of.leaf_squares[2 * leaf + 1]
-        running[of.leaves.n] = total
-        cells[0].first = cells[0].leaf = 0
-        cells[0].last = n
-        cells[0].sums = total
-        heap[0].cell = 0
-        heap[0].error = error_of(&total, D) if n > 1 else 0
         while found < N and heap[0].error > 0:
             i = heap[0].cell
-            halve(of, &keys[0], running, &cells[i], &cells[found])
-            heap[0].error = error_of(&cells[i].sums, D) if cells[i].last > cells[i].first + 1 else 0
+            if cells[i].source:
+                D = more.D
+                halve(more, &more_keys[0], more_running, &cells[i], &cells[found])
+            else:
+                D = of.D
+                halve(of, &keys[0], running, &cells[i], &cells[found])
+            heap[0].error = error_in(&cells[i], D)
             sift_down(heap, found)
             i = found
             heap[i].cell = i
-            heap[i].error = error_of(&cells[i].sums, D) if cells[i].last > cells[i].first + 1 else 0
+            heap[i].error = error_in(&cells[i], D)
             sift_up(heap, i)
             found += 1
         for i in range(found):
+            D = of.D
+            if source is not None:
+                source[i] = <uint8_t> cells[i].source
+                if cells[i].source:
+                    D = more.D
             weight = cells[i].sums.s[D]
             masses[i] = max(<int64_t> 1, weight >> shift)
             for d in range(D):
@@ -174,4 +224,5 @@ def coarse(Points of not None,
     free(cells)
     free(heap)
     free(running)
+    free(more_running)
     return found

@@ -14,6 +14,7 @@ def compare_rgb(
 def take_grey(pixels: _Bytes, table: _Indices, indices: _Indices) -> None: ...
 def own_cells(
     entries: _Entries,
+    ids: NDArray[np.int32],
     wanted: _Bytes,
     upper: _Upper,
     lower: _Indices,
@@ -43,9 +44,10 @@ def take_rgb(
 def own_alpha(
     pixels: _Bytes,
     entries: _Entries,
+    ids: NDArray[np.int32],
+    opaque: bool,
     clear: int,
     indices: _Indices,
-    opaque_too: bool,
     n_threads: int,
     level: int,
 ) -> None: ...

@@ -158,10 +158,11 @@ cdef struct Search:     # what finding the owners of cells needs; read by all th
     filter_fn filter
     own_fn own
     int D
-    int K
+    int K               # candidates
     Py_ssize_t stride
-    int32_t* planes     # all entries as a candidate list
-    int32_t* packed
+    Py_ssize_t base     # where the cells begin in the table's lower level
+    int32_t* planes     # the candidates as a list
+    int32_t* packed     # of all entries
     float* slack        # zeros
     int32_t fourth      # the coordinate that all opaque colours share
 
@@ -185,20 +186,23 @@ cdef void free_search(Search* search, Scratch* scratches, int n_threads) noexcep
     free(scratches)
 
 
-cdef Scratch* start_search(Search* search, const int32_t[:, ::1] entries, int n_threads,
-                           int level) noexcept nogil:
-    """Return scratch memory a thread, or NULL."""
+cdef Scratch* start_search(Search* search, const int32_t[:, ::1] entries,
+                           const int32_t[::1] ids, int n_threads, int level) noexcept nogil:
+    """Have the entries with these ascending ids as candidates; return scratch memory a thread, or
+    NULL."""
     cdef Scratch* scratches = <Scratch*> malloc(n_threads * sizeof(Scratch))
     cdef Py_ssize_t k
+    cdef int32_t entry
     cdef int d, t
     cdef bint short_of = scratches == NULL
     search.D = <int> entries.shape[1]
-    search.K = <int> entries.shape[0]
+    search.K = <int> ids.shape[0]
     search.stride = padded(search.K)
+    search.base = padded(entries.shape[0])
     search.filter = filter_at(search.D, level)
     search.own = own_at(search.D, level)
     search.planes = <int32_t*> malloc(PLANES * search.stride * sizeof(int32_t))
-    search.packed = <int32_t*> malloc(PACK * search.K * sizeof(int32_t))
+    search.packed = <int32_t*> malloc(PACK * entries.shape[0] * sizeof(int32_t))
     search.slack = <float*> malloc(search.stride * sizeof(float))
     if scratches != NULL:
         for t in range(n_threads):
@@ -212,10 +216,11 @@ cdef Scratch* start_search(Search* search, const int32_t[:, ::1] entries, int n_
         return NULL
     for k in range(search.stride):
         search.slack[k] = 0
-        search.planes[ID * search.stride + k] = <int32_t> (k if k < search.K else 0)
+        entry = ids[k if k < search.K else 0]
+        search.planes[ID * search.stride + k] = entry
         for d in range(search.D):
-            search.planes[d * search.stride + k] = entries[k if k < search.K else 0, d]
-    for k in range(search.K):
+            search.planes[d * search.stride + k] = entries[entry, d]
+    for k in range(entries.shape[0]):
         pack_centroid(search.packed + PACK * k, &entries[k, 0], search.D)
     return scratches
 
@@ -244,7 +249,7 @@ cdef void own_cell(Search* search, Scratch* scratch, Py_ssize_t cell, const int3
     cdef int32_t differ
     cdef int m_cell, m_part, part, i
     cdef uint32_t key = <uint32_t> (CELL * cell)
-    cdef index_t* out = lower + stride + CELL * cell
+    cdef index_t* out = lower + search.base + CELL * cell
     box_of(key, 8, search.fourth, low, high)
     search.filter(list_of, slack, stride, m, low, high, of_cell, scratch.slack + stride,
                   scratch.work, &m_cell)
@@ -269,7 +274,7 @@ cdef void own_cell(Search* search, Scratch* scratch, Py_ssize_t cell, const int3
                    &differ)
         for i in range(64):
             out[64 * part + i] = <index_t> owner[i]
-    upper[cell] = <uint32_t> (4 * (stride + CELL * cell))
+    upper[cell] = <uint32_t> (4 * (search.base + CELL * cell))
 
 
 cdef void own_super(Search* search, Scratch* scratch, Py_ssize_t first, const uint8_t* wanted,
@@ -289,6 +294,7 @@ cdef void own_super(Search* search, Scratch* scratch, Py_ssize_t first, const ui
 
 
 def own_cells(const int32_t[:, ::1] entries not None,   # IN (K, 3 or 4) coordinates
+              const int32_t[::1] ids not None,          # IN (1..K,) ascending: the candidates
               const uint8_t[::1] wanted not None,       # IN (CELLS,)
               uint32_t[::1] upper not None,             # INOUT (CELLS,)
               index_t[::1] lower not None,              # INOUT (K padded to 16 + 2^24,)
@@ -297,7 +303,7 @@ def own_cells(const int32_t[:, ::1] entries not None,   # IN (K, 3 or 4) coordin
     cdef Search search
     cdef Scratch* scratches
     cdef Py_ssize_t part
-    scratches = start_search(&search, entries, n_threads, level)
+    scratches = start_search(&search, entries, ids, n_threads, level)
     if scratches == NULL:
         raise MemoryError
     search.fourth = fourth
@@ -409,8 +415,9 @@ def take_rgb(const uint8_t[:, ::1] pixels not None,     # IN (n, 3)
 
 # ---- alpha
 
-cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, index_t clear,
-                        bint opaque_too, index_t* out) noexcept nogil:
+cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, bint opaque,
+                        index_t clear, index_t* out) noexcept nogil:
+    """Map the opaque pixels of a run, or the others."""
     cdef int32_t points[4 * MAX_LEAF]
     cdef int32_t owner[MAX_LEAF]
     cdef uint16_t label[MAX_LEAF]
@@ -422,7 +429,7 @@ cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, index_t c
     memset(label, 0, sizeof(label))
     for i in range(n + 1):
         if i < n:
-            if p[4 * i + 3] == 255 and not opaque_too:
+            if (p[4 * i + 3] == 255) != opaque:
                 continue
             if p[4 * i + 3] == 0:
                 out[i] = clear
@@ -441,19 +448,21 @@ cdef void own_alpha_run(const Search* search, const uint8_t* p, int n, index_t c
 
 def own_alpha(const uint8_t[:, ::1] pixels not None,    # IN (n, 4)
               const int32_t[:, ::1] entries not None,   # IN (K, 4) coordinates
+              const int32_t[::1] ids not None,          # IN (1..K,) ascending: the candidates
+              bint opaque,                              # whether the opaque pixels are meant
               int clear,                                # IN the index of every transparent pixel
               index_t[::1] indices not None,            # OUT (n,) where a pixel is mapped
-              bint opaque_too, int n_threads, int level):
-    """Map pixels by comparing each with every palette entry; opaque ones only if `opaque_too`."""
+              int n_threads, int level):
+    """Map the opaque pixels, or the others, by comparing each with every candidate."""
     cdef Search search
     cdef Scratch* scratches
     cdef Py_ssize_t run, n = pixels.shape[0]
-    scratches = start_search(&search, entries, 1, level)
+    scratches = start_search(&search, entries, ids, 1, level)
     if scratches == NULL:
         raise MemoryError
     for run in prange((n + RUN - 1) // RUN, nogil=True, num_threads=n_threads, schedule="static"):
         own_alpha_run(&search, &pixels[RUN * run, 0],
-                      <int> min(<Py_ssize_t> RUN, n - RUN * run), <index_t> clear, opaque_too,
+                      <int> min(<Py_ssize_t> RUN, n - RUN * run), opaque, <index_t> clear,
                       &indices[RUN * run])
     free_search(&search, scratches, 1)
 

@@ -57,6 +57,10 @@ cdef inline int32_t distance(const int32_t* a, const int32_t* b) noexcept nogil:
     return x * x + y * y + z * z + w * w    # at most 4 * 16383^2
 
 
+cdef inline int32_t alpha_delta(const int32_t* a, const int32_t* b) noexcept nogil:
+    return a[3] - b[3] if a[3] > b[3] else b[3] - a[3]
+
+
 def count_events(const uint8_t[:, ::1] indices not None,    # IN (H, W)
                  Py_ssize_t first, Py_ssize_t last,         # rows
                  int64_t[:, ::1] events not None,           # INOUT (16, EVENTS)
@@ -139,7 +143,8 @@ cdef int64_t smooth_row(bint by_residual, const uint8_t* pixels, int channels,
     cdef int left, above, above_left = 0, above_right, index, kind, j, k, n, n_before = 1
     cdef int best = 0, agreed
     cdef int32_t point[4]
-    cdef int32_t at_given, extra
+    cdef int32_t at_given, extra, depth = 0
+    cdef bint at_end
     cdef int64_t total, least
     cdef int64_t so_far[MOST]
     cdef int64_t sums[MOST]
@@ -161,6 +166,10 @@ cdef int64_t smooth_row(bint by_residual, const uint8_t* pixels, int channels,
         considered[7] = given[x - 2] if x > 1 else given[x]
         locate(pixels + channels * x, channels, point)
         at_given = distance(point, entries + 4 * given[x])
+        # What is opaque or fully transparent gets no entry whose alpha is farther from its own.
+        at_end = channels == 4 and (pixels[4 * x + 3] == 0 or pixels[4 * x + 3] == 255)
+        if at_end:
+            depth = alpha_delta(entries + 4 * given[x], point)
         n = 0
         for k in range(MOST):
             index = considered[k]
@@ -169,7 +178,8 @@ cdef int64_t smooth_row(bint by_residual, const uint8_t* pixels, int channels,
                     break
             else:
                 extra = distance(point, entries + 4 * index) - at_given
-                if k == 0 or extra <= limit:
+                if k == 0 or (extra <= limit and not (
+                        at_end and alpha_delta(entries + 4 * index, point) > depth)):
                     choice[n] = <uint8_t> index
                     extras[MOST * x + n] = extra
                     n = n + 1

@@ -10,6 +10,10 @@ places until nothing moves or no gain is in sight. Trials of a round start from 
 and are run by any number of threads, each on a copy; those that lower the error and touch different
 clusters are then made in all the copies.
 
+Points may be opaque colours, of fourth coordinate `top`, and others. Opaque points change to opaque
+clusters alone, those whose centroid has that fourth coordinate; and a cluster with an opaque member
+is opaque, whatever the mean of its members' fourth coordinates is.
+
 Nothing depends on the order in which members of a cluster are met: what is added up is integers,
 and clusters are visited by number. So the result is the same for every number of threads.
 """
@@ -44,6 +48,7 @@ cdef struct Sums:
     int64_t s[4]        # of w x
     int64_t w
     int64_t q           # of w |x|^2
+    int64_t opaque      # of the w of opaque members
 
 
 cdef struct Copy:       # of the partition, for one thread
@@ -112,6 +117,15 @@ cdef inline double error_around(const int32_t* centre, const Sums* sums, int D) 
     return <double> total
 
 
+cdef inline double error_of_opaque(const Sums* sums, int32_t top) noexcept nogil:
+    """The sum of w |x - mean|^2, where the mean's fourth coordinate is `top`."""
+    cdef double inside = <double> sums.q, weight = <double> sums.w
+    cdef int d
+    for d in range(3):
+        inside -= <double> sums.s[d] * <double> sums.s[d] / weight
+    return inside + <double> (top * (top * sums.w - 2 * sums.s[3]))
+
+
 @cython.final
 cdef class Search:
     """Weighted points and their partition.
@@ -125,6 +139,8 @@ cdef class Search:
     seed : of what is left to chance
     n_threads : of the rounds
     level : SIMD level
+    opaque : (N,) 1 where a point is an opaque colour; at least one is, and D is 4
+    top : the fourth coordinate of opaque colours
     """
 
     cdef const int64_t[::1] masses
@@ -136,6 +152,9 @@ cdef class Search:
     cdef readonly Py_ssize_t K
     cdef Py_ssize_t fixed
     cdef Py_ssize_t room
+    cdef const uint8_t[::1] flags
+    cdef const uint8_t* opaque  # of each point, or NULL
+    cdef int32_t top
     cdef int64_t* q
     cdef Copy* copies
     cdef Trial* trials
@@ -153,10 +172,13 @@ cdef class Search:
 
     def __cinit__(self, const int32_t[:, :] points not None, const int64_t[::1] masses not None,
                   const int32_t[:, ::1] fixed not None, Py_ssize_t room, uint64_t seed,
-                  int n_threads, int level):
+                  int n_threads, int level, const uint8_t[::1] opaque=None, int32_t top=0):
         cdef Py_ssize_t i
         cdef int32_t c
         cdef int d, t
+        self.flags = opaque
+        self.opaque = NULL if opaque is None else &opaque[0]
+        self.top = top
         self.masses = masses
         self.w = &masses[0]
         self.D = <int> points.shape[0]
@@ -282,6 +304,8 @@ cdef class Search:
             sums.s[d] += self.w[i] * self.x[4 * i + d]
         sums.w += self.w[i]
         sums.q += self.q[i]
+        if self.opaque != NULL and self.opaque[i]:
+            sums.opaque += self.w[i]
 
     cdef void take(self, Copy* copy, int32_t i) noexcept nogil:
         cdef int d
@@ -297,6 +321,8 @@ cdef class Search:
             sums.s[d] -= self.w[i] * self.x[4 * i + d]
         sums.w -= self.w[i]
         sums.q -= self.q[i]
+        if self.opaque != NULL and self.opaque[i]:
+            sums.opaque -= self.w[i]
 
     cdef inline void touch(self, Copy* copy, int32_t c) noexcept nogil:
         if not copy.touched[c]:
@@ -332,6 +358,8 @@ cdef class Search:
             return False
         for d in range(self.D):
             mean = <int32_t> ((2 * sums.s[d] + sums.w) // (2 * sums.w))
+            if d == 3 and sums.opaque:
+                mean = self.top
             moved = moved or mean != copy.centre[4 * c + d]
             copy.centre[4 * c + d] = mean
         if moved:
@@ -341,6 +369,12 @@ cdef class Search:
     cdef double error_of(self, Copy* copy, int32_t c, const Sums* sums) noexcept nogil:
         if c < self.fixed:
             return error_around(copy.centre + 4 * c, sums, self.D)
+        return self.error_within(sums)
+
+    cdef double error_within(self, const Sums* sums) noexcept nogil:
+        """The error of a cluster that is free to move."""
+        if sums.opaque:
+            return error_of_opaque(sums, self.top)
         return error_around_mean(sums, self.D)
 
     cdef void recentre_touched(self, Copy* copy) noexcept nogil:
@@ -349,26 +383,49 @@ cdef class Search:
             copy.moved[c] = copy.touched[c] and self.recentre(copy, c)
 
     cdef void share(self, Copy* copy, int32_t c, const int32_t* ids, int m) noexcept nogil:
-        """Give each member of c to the nearest of m clusters."""
+        """Give each member of c to the nearest of m clusters that it may change to; it stays where
+        there is none."""
+        cdef int32_t solid[NEAR + 1]
+        cdef int j, n = 0
+        if self.opaque == NULL:
+            self.share_some(copy, c, ids, m, -1)
+            return
+        for j in range(m):
+            if copy.centre[4 * ids[j] + 3] == self.top:
+                solid[n] = ids[j]
+                n += 1
+        if m:
+            self.share_some(copy, c, ids, m, 0)
+        if n:
+            self.share_some(copy, c, solid, n, 1)
+
+    cdef void share_some(self, Copy* copy, int32_t c, const int32_t* ids, int m,
+                         int which) noexcept nogil:
+        """Give each member of c to the nearest of m clusters: all (-1), those that are not opaque
+        (0), or the opaque ones (1)."""
         cdef int32_t member[MAX_LEAF]
         cdef int32_t x[4 * MAX_LEAF]
         cdef uint16_t label[MAX_LEAF]
         cdef int32_t new[MAX_LEAF]
-        cdef int32_t differ, i = copy.head[c]
+        cdef int32_t differ, following, i = copy.head[c]
         cdef int n, j, d
         if m == 1:
-            while ids[0] != c and copy.head[c] >= 0:
-                self.move(copy, copy.head[c], ids[0])
+            while ids[0] != c and i >= 0:
+                following = copy.next[i]
+                if which < 0 or self.opaque[i] == which:
+                    self.move(copy, i, ids[0])
+                i = following
             return
         for j in range(MAX_LEAF):
             label[j] = <uint16_t> c
         while i >= 0:
             n = 0
             while i >= 0 and n < MAX_LEAF:
-                member[n] = i
-                for d in range(self.D):
-                    x[d * MAX_LEAF + n] = self.x[4 * i + d]
-                n += 1
+                if which < 0 or self.opaque[i] == which:
+                    member[n] = i
+                    for d in range(self.D):
+                        x[d * MAX_LEAF + n] = self.x[4 * i + d]
+                    n += 1
                 i = copy.next[i]
             for j in range(n, (n + 15) & ~15):
                 for d in range(self.D):
@@ -383,6 +440,55 @@ cdef class Search:
     # ---- cuts
 
     cdef void find_cut(self, int32_t c) noexcept nogil:
+        """Find how c is best cut in two: along the axis of its largest variance, or between its
+        opaque members and the others."""
+        cdef Copy* copy = &self.copies[0]
+        cdef Cut* cut = &self.cuts[c]
+        cdef Cut other
+        self.find_axis_cut(c)
+        if copy.sums[c].opaque == 0 or copy.sums[c].opaque == copy.sums[c].w:
+            return
+        if cut.gain > 0:
+            cut.gain = self.gain_of(copy, c, cut)
+        self.cut_opaque(copy, c, &other)
+        if other.gain > cut.gain:
+            cut[0] = other
+
+    cdef void cut_opaque(self, Copy* copy, int32_t c, Cut* cut) noexcept nogil:
+        """The cut between opaque members and others."""
+        cdef int d
+        for d in range(3):
+            cut.axis[d] = 0
+        cut.axis[3] = AXIS
+        cut.at = <int64_t> AXIS * self.top - 1
+        cut.gain = self.gain_of(copy, c, cut)
+
+    cdef double gain_of(self, Copy* copy, int32_t c, const Cut* cut) noexcept nogil:
+        """By how much a cut lowers the error."""
+        cdef Sums parts[2]
+        cdef Sums* part
+        cdef int32_t i = copy.head[c]
+        cdef int64_t t
+        cdef int d
+        memset(parts, 0, sizeof(parts))
+        while i >= 0:
+            t = 0
+            for d in range(self.D):
+                t += <int64_t> cut.axis[d] * self.x[4 * i + d]
+            part = &parts[t > cut.at]
+            for d in range(self.D):
+                part.s[d] += self.w[i] * self.x[4 * i + d]
+            part.w += self.w[i]
+            part.q += self.q[i]
+            if self.opaque[i]:
+                part.opaque += self.w[i]
+            i = copy.next[i]
+        if parts[0].w == 0 or parts[1].w == 0:
+            return 0
+        return (self.error_within(&copy.sums[c]) - self.error_within(&parts[0])
+                - self.error_within(&parts[1]))
+
+    cdef void find_axis_cut(self, int32_t c) noexcept nogil:
         """Find the axis of c's largest variance, and where on it a cut gains most."""
         cdef Copy* copy = &self.copies[0]
         cdef Cut* cut = &self.cuts[c]
@@ -505,7 +611,8 @@ cdef class Search:
         """What cutting c would gain, and what merging it with a neighbour would lose (Ward
         1963)."""
         cdef Copy* copy = &self.copies[0]
-        cdef double least = -1, distance, delta, loss
+        cdef double least = -1, distance, delta, loss, depth
+        cdef bint solid
         cdef double mine = <double> copy.sums[c].w, others
         cdef int j, d
         cdef int32_t k
@@ -516,6 +623,9 @@ cdef class Search:
         self.find_cut(c)
         for j in range(1, self.n_near[c]):
             k = self.near[NEAR * c + j]
+            solid = self.opaque != NULL and copy.centre[4 * k + 3] == self.top
+            if copy.sums[c].opaque and not solid:
+                continue
             distance = 0
             for d in range(self.D):
                 delta = copy.centre[4 * k + d] - copy.centre[4 * c + d]
@@ -524,6 +634,9 @@ cdef class Search:
             loss = mine * distance
             if k >= self.fixed:
                 loss *= others / (mine + others)
+                if solid:   # its fourth coordinate stays
+                    depth = copy.centre[4 * k + 3] - copy.centre[4 * c + 3]
+                    loss += mine * depth * depth * mine / (mine + others)
             if least < 0 or loss < least:
                 least = loss
         self.loss[c] = least
@@ -532,16 +645,37 @@ cdef class Search:
 
     def grow(self, Py_ssize_t K):
         """Cut the cluster that gains most, again and again, until there are K (binary splitting,
-        Orchard & Bouman 1991); return how many there are."""
+        Orchard & Bouman 1991); return how many there are.
+
+        Opaque members leave the first cluster before anything else, or the others would be bound to
+        their alpha.
+        """
         cdef Copy* copy = &self.copies[0]
-        cdef int32_t c, best
+        cdef int32_t c, best = <int32_t> self.fixed
+        cdef bint apart
         with nogil:
+            apart = (self.K == best + 1 and self.K < K
+                     and 0 < copy.sums[best].opaque < copy.sums[best].w)
+            if apart:
+                self.K += 1
+                self.cut_opaque(copy, best, &self.cuts[best])
+                self.cut(copy, best, best + 1)
+                self.recentre(copy, best)
+                self.recentre(copy, best + 1)
             for c in range(<int32_t> self.K):
                 self.find_near(c)
             for c in range(<int32_t> self.K):
                 self.share(copy, c, self.near + NEAR * c, self.n_near[c])
-            self.recentre(copy, <int32_t> self.fixed)
-            self.find_cut(<int32_t> self.fixed)
+            self.recentre(copy, best)
+            self.find_cut(best)
+            if apart:
+                self.recentre(copy, best + 1)
+                self.find_cut(best + 1)
+                if copy.sums[best].w == 0:      # what was not opaque is now at fixed centroids
+                    self.cut(copy, best + 1, best)
+                    for c in range(best, best + 2):
+                        self.recentre(copy, c)
+                        self.find_cut(c)
             while self.K < K:
                 best = <int32_t> self.fixed
                 for c in range(best + 1, <int32_t> self.K):

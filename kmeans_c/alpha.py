@@ -1,0 +1,48 @@
+"""Both ends of alpha are meanings: which palette entries a pixel may take.
+
+An opaque pixel takes an opaque entry (alpha 255) wherever the palette has one, or it would let its
+backdrop through. A fully transparent pixel takes a fully transparent entry wherever the palette has
+one, or it would show: all fully transparent colours have the same coordinates in every space, and
+no other colour has them, so its nearest entry is that one. Translucent pixels (alpha 1..254) take
+the nearest of all entries.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Colors = NDArray[np.uint8]
+
+OPAQUE = 255
+
+
+def solid_entries(palette: Colors) -> NDArray[np.int32]:
+    """Return the entries that opaque pixels may take, ascending.
+
+    Parameters
+    ----------
+    palette : (K, channels) array of uint8
+        Grey, RGB or RGBA.
+
+    Returns
+    -------
+    (1..K,) array of int32
+        The opaque entries. Where there are none: all.
+    """
+    if palette.shape[1] == 4:
+        solid = np.flatnonzero(palette[:, 3] == OPAQUE)
+        if len(solid):
+            return solid.astype(np.int32)
+    return np.arange(len(palette), dtype=np.int32)
+
+
+def clear_entry(palette: Colors) -> int | None:
+    """Return the first fully transparent entry of a palette (K, channels), or None."""
+    if palette.shape[1] < 4 or palette[:, 3].all():
+        return None
+    return int(palette[:, 3].argmin())
