@@ -164,12 +164,8 @@ def kept_colors(histogram: Histogram, keep: Colors, K: int) -> Colors:
             raise ValueError("keep: expected greys, as all pixels are grey")
         keep = keep[:, :1]
     clear = np.zeros((1, 4), np.uint8)
-    if histogram.has_transparent and K > 1 and not (keep == clear).all(axis=1).any():
+    if histogram.has_transparent and len(keep) < K > 1 and not (keep == clear).all(axis=1).any():
         keep = np.concatenate([clear, keep])
-    least = least_entries(histogram, keep)
-    if least > K > 1:
-        what = "the transparent entry and " * histogram.has_transparent + "an opaque one"
-        raise ValueError(f"keep: expected room for {what} among K = {K} colours, got {least} in all")
     return keep
 
 

@@ -31,8 +31,10 @@ def test_rows_say_what_their_palettes_do(image, space):
     rows = sweep(image, [1, 2, 3, 5, 9, 16, 40], space=space, sizes="none")
     assert [row.K for row in rows] == [1, 2, 3, 5, 9, 16, 40]
     for row in rows:
-        again = quantize(image, palette=row.palette, space=space)
         assert len(row.palette) == row.K
+        if row.K == 1 and image.ndim == 3 and image.shape[2] == 4:
+            continue  # as a given palette it gets a transparent entry
+        again = quantize(image, palette=row.palette, space=space)
         assert again.counts.min() > 0
         assert row.mse == again.mse
         assert row.psnr == again.psnr
