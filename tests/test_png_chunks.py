@@ -124,6 +124,14 @@ def test_what_changes_the_picture_is_not_left_out(name):
         read_image(io.BytesIO(png(before=part)))
 
 
+def test_a_flipped_bit_in_the_pixels_is_found():
+    data = bytearray(png(compress_level=0))
+    at = data.index(b"IDAT") + 40
+    data[at] ^= 1
+    with pytest.raises(OSError, match="checksum of the pixels is wrong"):
+        read_image(io.BytesIO(bytes(data)))
+
+
 def test_a_profile_of_more_than_a_mebibyte_is_followed():
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     at, other = profile.index(b"rXYZ"), profile.index(b"bXYZ")

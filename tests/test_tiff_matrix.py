@@ -246,6 +246,26 @@ def test_lzw_and_packbits(raw, repeats, room):
     assert unpack_packbits(raw, out) <= room
 
 
+def test_old_jpeg():
+    """Of old-style JPEG the stream of the whole image is read, where there is one."""
+    rgb = np.zeros((24, 40, 3), np.uint8)
+    rgb[:, :, 0], rgb[:, :, 2] = np.arange(40) * 5, 90
+    stream = io.BytesIO()
+    Image.fromarray(rgb).save(stream, "jpeg", quality=95)
+    tags, _, _ = maker.page(rgb, 8, 6)
+    tags |= {259: (3, [6])}
+    size = len(stream.getvalue())
+    whole = tags | {513: (4, [8]), 514: (4, [size])}
+    data = maker.join([(whole, [stream.getvalue()], False)])
+    assert np.array_equal(seen(data)[:, :, :3], read_image(io.BytesIO(stream.getvalue())).pixels)
+    for own in (tags, tags | {519: (4, [8, 8, 8])}):
+        with pytest.raises(OSError, match="old-style JPEG"):
+            read_image(io.BytesIO(maker.join([(own, [stream.getvalue()], False)])))
+    short = tags | {513: (4, [8]), 514: (4, [size // 2])}
+    with pytest.raises(OSError, match="image"):
+        read_image(io.BytesIO(maker.join([(short, [stream.getvalue()], False)])))
+
+
 @pytest.mark.parametrize("n", [3, 4])
 @pytest.mark.parametrize("how", [{"rows": 8}, {"tile": (16, 16)}])
 def test_webp(n, how):

@@ -157,10 +157,12 @@ def _run_lengths(data: bytes, header: Header) -> NDArray[np.uint8]:
     width, height = header.width, header.height
     pixels = bytearray(width * height)
     for x, y, run in _runs(data, height, four=header.compression == RLE4):
+        # The last run of RLE4 may be filled up to whole bytes.
+        if x + len(run) > width + (header.compression == RLE4):
+            raise SyntaxError("a run of RLE goes beyond its row")
+        start = y * width + x
         fit = min(len(run), width - x)
-        if fit > 0:
-            start = y * width + x
-            pixels[start : start + fit] = run[:fit]
+        pixels[start : start + fit] = run[:fit]
     return np.frombuffer(bytes(pixels), np.uint8).reshape(height, width)
 
 

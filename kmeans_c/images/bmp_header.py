@@ -104,13 +104,14 @@ def read_header(file: BinaryIO) -> Header:
     if bits <= 8:
         entry = 3 if size == _CORE_HEADER else 4
         n_colors = min(n_colors or 1 << bits, 1 << bits)
-        if palette_at <= pixels_at < palette_at + n_colors * entry:
+        if palette_at < pixels_at < palette_at + n_colors * entry:
             n_colors = (pixels_at - palette_at) // entry
         raw = _exactly(file, n_colors * entry, "palette")
         palette = np.frombuffer(raw, np.uint8).reshape(n_colors, entry)[:, 2::-1]
     if 0 < pixels_at < palette_at:
         raise SyntaxError("the pixels begin within the header")
-    pixels_at = pixels_at or file.tell()
+    # Some say that the pixels begin where the palette does, which is before them all the same.
+    pixels_at = max(pixels_at, file.tell() if bits <= 8 or not pixels_at else 0)
     profile = _profile(file, header)
     top_down, height = height < 0, abs(height)
     return Header(

@@ -23,6 +23,17 @@ _DECODERS = (
 )
 
 
+# What Pillow says of headers and what it means.
+_REASONS = {
+    "not identified by this driver": "the header has no width, no height, or unknown pixels",
+    "cannot load this image": "there are no pixels",
+    "unknown data organization": "there are no strips or tiles",
+    "index out of range": "the header is cut short",
+    "could not create decoder object": "the header makes no sense, or the file is cut short",
+    "broken data stream when reading image file": "the data of the pixels are damaged",
+}
+
+
 def format_of(file: BinaryIO) -> str:
     """Name the format of an open file by its first bytes, and go back to them.
 
@@ -91,6 +102,9 @@ def naming(name: str) -> Iterator[None]:
         if isinstance(error, OSError) and error.strerror:
             raise OSError(error.errno, error.strerror, name) from error
         reason = str(error).removeprefix("image: ") or type(error).__name__
+        reason = _REASONS.get(reason, reason)
+        if "requires a buffer of" in reason:  # of struct
+            reason = "a part of the file is cut short"
         if isinstance(error, SyntaxError):  # Pillow's word for a header that makes no sense
             reason = f"not a valid image: {reason}"
         raise OSError(f"{name}: {reason}") from error

@@ -12,7 +12,8 @@ libpng does it:
 
 Critical chunks, and those that say what the pixels mean (tRNS, cICP, iCCP, sRGB, gAMA, cHRM, sBIT),
 are never left out for a wrong checksum: without one the picture would be another, and the file is
-refused. A profile of more than 1 MiB is taken out and given separately.
+refused, also for one of the pixels (IDAT), which Pillow does not check. A profile of more than
+1 MiB is taken out and given separately.
 """
 
 from __future__ import annotations
@@ -94,6 +95,9 @@ class _Judge:
         """Say whether a chunk is to be left out."""
         self.data |= name == b"IDAT"
         self.announced |= name == b"acTL" and not self.data
+        if name == b"IDAT":
+            self._check_pixels(at, length)
+            return False
         if name in _ANIMATION:
             return not self.announced
         if not name.isalpha() or name[:1].isupper() or name in (b"tRNS", b"cICP", b"sBIT"):
@@ -106,6 +110,12 @@ class _Judge:
         if not sound or length < _LENGTHS.get(name, 0):
             return True
         return name in _TEXTS and self._text(name, self._contents(at, length))
+
+    def _check_pixels(self, at: int, length: int) -> None:
+        if at + length > self.size:
+            raise OSError("image file is truncated")
+        if at + length + 4 <= self.size and not self._checksum(b"IDAT", at, length):
+            raise SyntaxError("the checksum of the pixels is wrong (IDAT)")
 
     def _contents(self, at: int, length: int) -> bytes:
         self.file.seek(at)

@@ -45,7 +45,7 @@ def read_segment(file: BinaryIO, layout: Layout, number: int, needed: int) -> by
     most = needed if layout.compression == tl.NONE else 4 * needed + 4096
     if layout.compression == tl.NONE and 0 <= count < needed and len(layout.counts) > 1:
         raise OSError("image file is truncated")
-    if count < 0 or layout.compression == tl.NONE:
+    if layout.compression == tl.NONE or (count < 0 and layout.compression != tl.JPEG):
         count = most
     if at < 0:
         raise SyntaxError("a strip or tile is outside of the file")

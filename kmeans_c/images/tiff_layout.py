@@ -24,6 +24,7 @@ FILL_ORDER, STRIP_OFFSETS, SAMPLES, ROWS_PER_STRIP, STRIP_COUNTS = 266, 273, 277
 PLANAR, T4_OPTIONS, T6_OPTIONS, PREDICTOR, COLOR_MAP = 284, 292, 293, 317, 320
 TILE_WIDTH, TILE_HEIGHT, TILE_OFFSETS, TILE_COUNTS = 322, 323, 324, 325
 INK_SET, EXTRA_SAMPLES, SAMPLE_FORMAT, JPEG_TABLES = 332, 338, 339, 347
+JPEG_STREAM, JPEG_STREAM_LENGTH = 513, 514
 LUMA, SUBSAMPLING, REFERENCE = 529, 530, 532
 
 # PhotometricInterpretation.
@@ -165,7 +166,12 @@ def layout_of(tags: Directory) -> Layout:
     """
     width, height = size_of(tags)
     compression = tags.integer(COMPRESSION, NONE)
+    if PHOTOMETRIC not in tags.entries:
+        raise OSError("nothing says what the colours are (PhotometricInterpretation)")
     photometric = tags.integer(PHOTOMETRIC)
+    if compression == OLD_JPEG:
+        tags = _as_one_stream(tags)
+        compression = JPEG
     _check_kind(tags, compression, photometric)
     samples = tags.integer(SAMPLES, 1)
     bits = _bits(tags, samples)
@@ -213,6 +219,24 @@ def layout_of(tags: Directory) -> Layout:
     )
 
 
+def _as_one_stream(tags: Directory) -> Directory:
+    """Take the JPEG stream of the whole image that most files with old-style JPEG have.
+
+    The others give a stream's parts in tags of their own, of which each program had its own idea.
+    """
+    if JPEG_STREAM not in tags.entries or tags.integer(PLANAR, 1) == 2:
+        raise OSError("old-style JPEG without a stream of the whole image is not supported in TIFF")
+    kept = {
+        tag: entry
+        for tag, entry in tags.entries.items()
+        if tag not in (TILE_OFFSETS, TILE_COUNTS, STRIP_COUNTS, ROWS_PER_STRIP, JPEG_TABLES)
+    }
+    kept[STRIP_OFFSETS] = tags.entries[JPEG_STREAM]
+    if JPEG_STREAM_LENGTH in tags.entries:
+        kept[STRIP_COUNTS] = tags.entries[JPEG_STREAM_LENGTH]
+    return tags._replace(entries=kept)
+
+
 def _check_kind(tags: Directory, compression: int, photometric: int) -> None:
     known = (*BYTES, *CCITT, JPEG, WEBP)
     if compression not in known:
@@ -256,6 +280,8 @@ def _alpha(tags: Directory, photometric: int, samples: int) -> tuple[int, bool] 
         if photometric == RGB and n_extra == 1:
             return n_colors, False
         raise OSError("nothing says what the samples beside the colours are (ExtraSamples)")
+    if max(extra[:n_extra], default=0) > UNASSOCIATED:
+        raise SyntaxError(f"extra samples {extra[:n_extra]} make no sense")
     for number, meaning in enumerate(extra[:n_extra]):
         if meaning in (ASSOCIATED, UNASSOCIATED):
             return n_colors + number, meaning == ASSOCIATED

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +81,7 @@ def open_tiff(file: BinaryIO) -> TiffFile:
         if not pages:
             raise
     tl.size_of(pages[0])
-    patches = [patch for tags in pages for patch in _patches(tags, _PLAIN)]
+    patches = [patch for tags in pages for patch in _patches(tags)]
     file.seek(0)
     shown: Any = _Patched(file, patches)
     if pages[0].order == ">" and pages[0].entry_bytes == _BIG_ENTRY:
@@ -116,7 +116,7 @@ class TiffFile(TiffImageFile):
             self.palette = None
             self.alpha_plane = None
             orientation = self.getexif().get(_ORIENTATION)
-            decoded, self.alpha_plane = self._decoded(self.pages[number], number)
+            decoded, self.alpha_plane = self._decoded(self.pages[number])
             self._mode, self.im, self.palette = decoded.mode, decoded.im, decoded.palette
             self.tile = []
             self.readonly = 1  # so that the next page gets memory of its own
@@ -125,9 +125,7 @@ class TiffFile(TiffImageFile):
                 self.alpha_plane = self.alpha_plane.transpose(_TRANSPOSITIONS[orientation])
         return Image.Image.load(self)
 
-    def _decoded(self, tags: Directory, number: int) -> tuple[Image.Image, Image.Image | None]:
-        if tags.integer(tl.COMPRESSION, tl.NONE) == tl.OLD_JPEG:
-            return _by_pillow(self.source, self.pages, number), None
+    def _decoded(self, tags: Directory) -> tuple[Image.Image, Image.Image | None]:
         layout = tl.layout_of(tags)
         padded = layout.across * layout.segment_width * layout.down * layout.segment_height
         if padded > 4 * layout.width * layout.height + _MAX_PADDING:
@@ -151,34 +149,14 @@ def _merged(
     return Image.merge("RGBA", (*colors.convert("RGB").split(), plane)), None
 
 
-def _by_pillow(file: BinaryIO, pages: list[Directory], number: int) -> Image.Image:
-    """Let libtiff decode old-style JPEG, which needs the file as a whole; it is not turned."""
-    tags = pages[number]
-    plain = (
-        tags.integers(tl.BITS) in ((8,), (8, 8, 8))
-        and tags.integer(tl.PHOTOMETRIC, tl.YCBCR) == tl.YCBCR
-        and tags.integer(tl.SAMPLES, 3) == 3
-        and tags.integer(tl.PLANAR, 1) == 1
-    )
-    if not plain:
-        raise OSError("old-style JPEG of anything but 8-bit YCbCr is not supported in TIFF")
-    upright = {_ORIENTATION: (_ORIENTATION, _SHORT, 1)}
-    patches = [patch for page in pages for patch in _patches(page, upright)]
-    file.seek(0)
-    image = TiffImageFile(cast("Any", _Patched(file, patches)), "")
-    image.seek(number)
-    image.load()
-    return image.convert("RGB")
-
-
-def _patches(tags: Directory, values: dict[int, tuple[int, int, int]]) -> list[tuple[int, bytes]]:
+def _patches(tags: Directory) -> list[tuple[int, bytes]]:
     """Give the entries that are to be read instead, and their places."""
     big = tags.entry_bytes == _BIG_ENTRY
     layout = tags.order + ("HHQ" if big else "HHI")
     patches = []
     for tag, (_, _, _, place) in tags.entries.items():
-        if tag in values:
-            other, kind, value = values[tag]
+        if tag in _PLAIN:
+            other, kind, value = _PLAIN[tag]
             number = struct.pack(tags.order + ("H" if kind == _SHORT else "I"), value)
             entry = struct.pack(layout, other, kind, 1) + number
             patches.append((place, entry.ljust(tags.entry_bytes, b"\0")))
