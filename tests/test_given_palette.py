@@ -106,7 +106,7 @@ def run(folder, capfd):
 # The table in files
 
 
-@pytest.mark.parametrize("optimize", range(5))
+@pytest.mark.parametrize("optimize", range(7))
 @pytest.mark.parametrize("oxipng", [True, False])
 def test_a_png_holds_the_table_as_it_was_given(folder, optimize, oxipng, monkeypatch):
     if not oxipng:
@@ -283,10 +283,19 @@ def test_alpha_0_and_255_stay_for_every_opaque_palette(table, pixels, dither):
     image = np.array([pixels], np.uint8)
     result = quantize(image, palette=table, dither=dither)
     alpha = result.to_array()[..., 3] if result.palette.shape[1] == 4 else np.full((1, 1), 255)
-    for end in (0,):
+    for end in (0, 255):
         assert (np.broadcast_to(alpha, image.shape[:2])[image[..., 3] == end] == end).all()
     first = [table.index(color) for color in table]
     assert set(result.indices.ravel().tolist()) <= {*first, len(table)}
+
+
+@pytest.mark.parametrize("kind", ["png", "gif"])
+def test_lossy_keeps_transparent_and_opaque_pixels_apart(folder, kind, rng):
+    pixels = np.dstack([hostile.photo(60, 80), rng.choice([0, 255], (60, 80)).astype(np.uint8)])
+    Image.fromarray(pixels).save("noise.png")
+    compress("noise.png", "a", palette=Palette.named("pico-8"), lossy=6, format=kind)
+    _, indices = by_pillow((folder / "a").read_bytes())
+    assert np.array_equal(indices == 16, pixels[..., 3] == 0)
 
 
 # Indexed inputs
