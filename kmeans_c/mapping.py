@@ -141,9 +141,9 @@ class PaletteMap:
 
         From then on only images whose colours are all in the histogram may be mapped.
         """
-        # But for greys 16 or 32 MiB of address space: memory only where colours are. Zeros: a
-        # pixel that another thread changes after the count may have a colour that is not known.
-        self.learnt = np.zeros(1 << 24 if self.channels > 1 else 256, self.dtype)
+        # But for greys 16 or 32 MiB of address space: memory only where colours are.
+        known = self.channels > 1
+        self.learnt = np.empty(1 << 24, self.dtype) if known else np.zeros(256, self.dtype)
         if self.channels == 4:
             kernel.own_opaque(histogram.colors, owners, self.learnt, n_threads)
         else:
@@ -214,7 +214,9 @@ class PaletteMap:
         level = threads.simd_level()
         for start in range(0, len(pixels), SLICE):
             stop = start + SLICE
-            kernel.take_rgb(pixels[start:stop], table, indices[start:stop], n_threads, level)
+            kernel.take_rgb(
+                pixels[start:stop], table, indices[start:stop], self.K - 1, n_threads, level
+            )
 
     def _want(self, pixels: Pixels, missed: NDArray[np.uint8], step: int, n_threads: int) -> None:
         wanted = np.zeros(CELLS, np.uint8)
@@ -239,7 +241,7 @@ class PaletteMap:
             piece, out = pixels[start : start + size], indices[start : start + size]
             kernel.own_alpha(piece, self.entries, every, False, clear, out, n_threads, level)
             if self.learnt is not None:
-                kernel.take_opaque(piece, self.learnt, out, n_threads, level)
+                kernel.take_opaque(piece, self.learnt, out, self.K - 1, n_threads, level)
             elif all_compared:
                 kernel.own_alpha(piece, self.entries, self.solid, True, 0, out, n_threads, level)
             else:

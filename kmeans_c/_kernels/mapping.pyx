@@ -388,8 +388,12 @@ def own_opaque(const uint8_t[:, ::1] colors not None,   # IN (n, 4)
             table[rgb_key(SPREAD3, &colors[i, 0])] = <index_t> owners[i]
 
 
+# Where nothing was written the table holds whatever was in memory, and a pixel that another thread
+# writes to after the count may have such a colour: an index is clamped to the last entry.
+# Whole vectors of indices are clamped at a time; to clear 16 MiB instead would take longer.
+
 cdef void take_block(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
-                     index_t* out) noexcept nogil:
+                     index_t last, index_t* out) noexcept nogil:
     cdef uint32_t keys[BLOCK]
     cdef int i
     for i in range(0, 3 * BLOCK, 64):
@@ -397,20 +401,22 @@ cdef void take_block(keys_fn make_keys, const uint8_t* p, int n, const index_t* 
     make_keys(SPREAD3, p, n, keys)
     for i in range(n):
         out[i] = table[keys[i]]
+    for i in range(n):
+        out[i] = out[i] if out[i] < last else last
 
 
 def take_rgb(const uint8_t[:, ::1] pixels not None,     # IN (n, 3)
              const index_t[::1] table not None,         # IN (2^24,)
              index_t[::1] indices not None,             # OUT (n,)
-             int n_threads, int level):
-    """Map RGB pixels whose colours all stand in the table."""
+             int last, int n_threads, int level):
+    """Map RGB pixels whose colours all stand in the table; no index exceeds `last`."""
     cdef Py_ssize_t block, n = pixels.shape[0]
     cdef keys_fn make_keys = keys_at(level)
     for block in prange((n + BLOCK - 1) // BLOCK, nogil=True, num_threads=n_threads,
                         schedule="static"):
         take_block(make_keys, &pixels[BLOCK * block, 0],
                    <int> min(<Py_ssize_t> BLOCK, n - BLOCK * block), &table[0],
-                   &indices[BLOCK * block])
+                   <index_t> last, &indices[BLOCK * block])
 
 
 # ---- alpha
@@ -513,25 +519,27 @@ def want_opaque(const uint8_t[:, ::1] pixels not None,  # IN (n, 4)
 
 
 cdef void take_opaque_run(keys_fn make_keys, const uint8_t* p, int n, const index_t* table,
-                          index_t* out) noexcept nogil:
+                          index_t last, index_t* out) noexcept nogil:
     cdef uint8_t rgb[3 * RUN + 1]
     cdef uint32_t keys[RUN]
     cdef int at[RUN]
     cdef int i, found
+    cdef index_t index
     found = pack_opaque(p, n, rgb, at)
     make_keys(SPREAD3, rgb, found, keys)
     for i in range(found):
-        out[at[i]] = table[keys[i]]
+        index = table[keys[i]]
+        out[at[i]] = index if index < last else last
 
 
 def take_opaque(const uint8_t[:, ::1] pixels not None,  # IN (n, 4)
                 const index_t[::1] table not None,      # IN (2^24,)
                 index_t[::1] indices not None,          # OUT where a pixel is opaque
-                int n_threads, int level):
-    """Map opaque pixels, all of whose colours stand in the table."""
+                int last, int n_threads, int level):
+    """Map opaque pixels, all of whose colours stand in the table; no index exceeds `last`."""
     cdef Py_ssize_t run, n = pixels.shape[0]
     cdef keys_fn make_keys = keys_at(level)
     for run in prange((n + RUN - 1) // RUN, nogil=True, num_threads=n_threads, schedule="static"):
         take_opaque_run(make_keys, &pixels[RUN * run, 0],
                         <int> min(<Py_ssize_t> RUN, n - RUN * run), &table[0],
-                        &indices[RUN * run])
+                        <index_t> last, &indices[RUN * run])
