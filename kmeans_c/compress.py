@@ -14,7 +14,7 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_float, check_int
 from kmeans_c.files import FilePath, atomic_write, check_target, safe_open
-from kmeans_c.frame_policy import check_for_frames, has_several, takes_all
+from kmeans_c.frame_policy import check_for_frames, check_replacing, has_several, takes_all
 from kmeans_c.images import ICC, MAX_PIXELS, MAX_TOTAL_PIXELS, Picture, read_image
 from kmeans_c.images.metadata import POLICIES, WITH_PROFILE
 from kmeans_c.jpeg.options import as_options
@@ -93,8 +93,8 @@ def compress(
         see `targets.quantize_quality`.
     target_size : int or str, optional
         What the file may take: bytes, "50K", or "40%" of the input; the least error that fits, with
-        up to K colours (256 by default), see `targets.quantize_to_size`. Such a file holds no
-        metadata. These three exclude each other, and are not for frames, `palette` and `weights`.
+        up to K colours (256 by default), see `targets.quantize_to_size`. The metadata that are
+        kept count. These three exclude each other, and are not for frames, `palette` and `weights`.
     ITERS : int or None
         Rounds of Lloyd's algorithm, 0 or more. None: until nothing changes.
     palette, strict_palette, init, effort, space, weights, keep, dither, dither_strength, seed, \
@@ -236,7 +236,7 @@ n_threads
             {"ITERS": ITERS, **method, **still},
             lambda: _original(source, picture),
         )
-        data, done = encoded.data, described(picture, quantized, encoded)
+        data, done = encoded.data, described(picture, quantized, encoded, writing.metadata)
         verify = None if encoded.format == "jpeg" else encoded.shown_by
         # Whoever gives a palette wants it in the file, whatever it takes.
         given = palette is not None or keep_palette is True
@@ -258,7 +258,7 @@ n_threads
         target = target.path(done.format if written else encoded_as)
         in_place = check_output(input, target, overwrite=overwrite)
     if written and (changed or not in_place):
-        _write(target, data, overwrite=overwrite, verify=verify)
+        _write(target, data, done.losses * in_place, overwrite=overwrite, verify=verify)
     if preview is not None:
         _write(preview, _preview(picture, quantized), overwrite=overwrite, verify=None)
     return dataclasses.replace(
@@ -270,8 +270,14 @@ n_threads
 
 
 def _write(
-    target: Source, data: bytes, *, overwrite: bool, verify: Callable[[bytes], bool] | None
+    target: Source,
+    data: bytes,
+    lost: tuple[str, ...] = (),
+    *,
+    overwrite: bool,
+    verify: Callable[[bytes], bool] | None,
 ) -> None:
+    check_replacing(lost)
     if isinstance(target, str | os.PathLike):
         atomic_write(target, data, overwrite=overwrite, verify=verify)
         return

@@ -11,7 +11,7 @@ from PIL import Image
 
 from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
-from kmeans_c.images.metadata import Metadata, kept, png_chunks, save_options
+from kmeans_c.images.metadata import Metadata, fitted, kept, png_chunks, save_options
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.png_file import SIGNATURE
 from kmeans_c.integrity import check_indices
@@ -50,6 +50,8 @@ JPEG_QUALITY = 92
 # WebP's (quality, method) by `optimize`. At 16 colours (50, 2) takes 90 ms for 0.4 megapixels; at
 # 256 (75, 4) takes 3 % fewer bytes and half as long again, (100, 5) 9 % fewer and 14 times as long.
 _WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6))
+
+_ZLIB_LEVELS = (1, 4, 6, 7, 8, 9, 9)  # of a TIFF, by `optimize`
 
 _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may follow
 
@@ -226,6 +228,8 @@ def encode(
         # After oxipng, which would take some of them away.
         chunks = png_chunks(kept(about, policy))
         return b"".join([png[:_PNG_HEADER], *chunks, png[_PNG_HEADER:]])
+    if kind == "tiff":
+        return _tiff(palette, indices, optimize, about, policy)
     described = save_options(about, kind, policy)
     if kind == "ico":
         return _icon(palette, indices, optimize, keep_palette=keep_palette)
@@ -256,11 +260,29 @@ def encode(
     if kind == "webp":
         quality, method = _WEBP_EFFORT[optimize]
         options = {"lossless": True, "exact": True, "quality": quality, "method": method}
-    elif kind == "tiff":
-        options = {"compression": "tiff_adobe_deflate"}
     file = io.BytesIO()
     image.save(file, kind, **options, **described)
     return file.getvalue()
+
+
+def _tiff(
+    palette: NDArray[np.uint8],
+    indices: NDArray[np.uint8],
+    optimize: int,
+    metadata: Metadata,
+    policy: str,
+) -> bytes:
+    from kmeans_c.images.tiff_file import Pages  # noqa: PLC0415 - few write one
+    from kmeans_c.images.tiff_metadata import tiff_folder  # noqa: PLC0415 - as above
+
+    if palette.shape[1] == 3:
+        palette = np.pad(palette, ((0, 0), (0, 1)), constant_values=OPAQUE)
+    if holds_palette("tiff", used(palette, indices)[0]):
+        palette = palette.copy()
+        palette[:, 3] = OPAQUE  # of entries that no pixel has
+    pages = Pages(_ZLIB_LEVELS[optimize])
+    pages.add(palette, indices, tiff_folder(fitted(kept(metadata, policy), "tiff", policy)))
+    return pages.finish()
 
 
 def holds_palette(format: str, colors: NDArray[np.uint8]) -> bool:  # noqa: A002 - as in encode

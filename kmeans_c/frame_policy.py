@@ -49,10 +49,8 @@ def takes_all(
     ------
     ValueError
         If the format holds one picture and the input has several, or the output replaces the input
-        and would lack more than the metadata that a policy leaves out.
+        and would lack frames.
     """
-    if in_place and picture.losses:
-        raise ValueError(f"output: replacing the input is refused: {'; '.join(picture.losses)}")
     several = has_several(picture)
     if not several or (first and not in_place):
         return False
@@ -73,6 +71,12 @@ def takes_all(
         f"format: {kind} holds {alone}, the input has {n}; {holders} them all, "
         "first=True takes the first"
     )
+
+
+def check_replacing(losses: tuple[str, ...]) -> None:
+    """Refuse to replace the input by a file that lacks more than a metadata policy leaves out."""
+    if losses:
+        raise ValueError(f"output: replacing the input is refused: {'; '.join(losses)}")
 
 
 def check_for_frames(

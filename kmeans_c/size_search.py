@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -98,12 +98,14 @@ class SizeSearch:
         A format, or "auto".
     optimize : int
         See `png.encode_png`.
+    **about
+        `metadata` and their `policy`, as for `encoding.encode`: their bytes count.
     """
 
-    def __init__(self, source: CountedImage, kind: str, optimize: int) -> None:
+    def __init__(self, source: CountedImage, kind: str, optimize: int, **about: Any) -> None:
         self.source = source
         self.kind = kind
-        self.optimize = optimize
+        self.options = {"optimize": optimize, **about}
         self.files: dict[tuple[int, float], Candidate] = {}
         grey = source.pixels.shape[2] == 1
         self.pixels = source.pixels[:, :, 0] if grey else source.pixels
@@ -186,9 +188,9 @@ class SizeSearch:
     def _encoded(self, quantized: Quantized, loss: float) -> Candidate:
         palette, indices = quantized.palette, quantized.indices
         if self.kind == "auto":
-            kind, data = encode_smallest(palette, indices, optimize=self.optimize)
+            kind, data = encode_smallest(palette, indices, **self.options)
         else:
-            kind, data = self.kind, encode(palette, indices, self.kind, optimize=self.optimize)
+            kind, data = self.kind, encode(palette, indices, self.kind, **self.options)
         return Candidate(Sized(quantized, data, kind, loss))
 
 

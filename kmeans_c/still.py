@@ -25,6 +25,7 @@ from kmeans_c.encoding import (
 )
 from kmeans_c.fixed_palette import Fixed, is_small, keeps_indices, with_given, with_own
 from kmeans_c.images import ANIMATED, Picture, count_colors
+from kmeans_c.images.metadata_losses import losses
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
@@ -155,6 +156,7 @@ def quantized_as(
     size = parse_size(aim.size, picture.n_bytes) if isinstance(aim.size, str) else aim.size
     options["lossy"] = writing.lossy or (MOST_LOSS if options["dither"] == "none" else 0)
     options |= {"format": str(writing.kind), "optimize": writing.optimize, "K": aim.K}
+    options |= {"metadata": picture.metadata, "policy": writing.metadata}
     # A file that takes more bytes than the input is not written, so it is no candidate; only where
     # nothing else fits it is what the input is compared with.
     sizes = [size] if aim.allow_larger else [min(size, picture.n_bytes), size]
@@ -295,7 +297,9 @@ def _like(pixels: Pixels, quantized: Quantized) -> tuple[Pixels, Pixels]:
     return palette, quantized.indices
 
 
-def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compressed:
+def described(
+    picture: Picture, quantized: Quantized, encoded: Encoded, policy: str = "safe"
+) -> Compressed:
     """Say what the file really shows: its colours and its MSE, which a JPEG changes once more."""
     n_colors = len(np.unique(hidden(encoded.palette), axis=0))
     jpeg = encoded.jpeg
@@ -330,6 +334,6 @@ def described(picture: Picture, quantized: Quantized, encoded: Encoded) -> Compr
         n_iter=quantized.n_iter,
         indices_kept=keeps_indices(picture, stored, indices),
         notes=picture.notes + encoded.notes,
-        losses=picture.losses,
+        losses=picture.losses + losses(picture.metadata, encoded.format, policy),
         seconds=0.0,
     )

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import ArrayLike
 
+    from kmeans_c.images.metadata import Metadata
     from kmeans_c.quantize import Quantized
 
 # `quantize_auto`: besides the mean, this share of the pixels, so that no object is left out,
@@ -211,6 +212,8 @@ def quantize_to_size(
     dither_strength: float = 1.0,
     seed: int | np.random.Generator | None = 0,
     n_threads: int | None = None,
+    metadata: Metadata | None = None,
+    policy: str = "safe",
 ) -> Sized:
     """Reduce an image to what fits into a number of bytes, with the least error.
 
@@ -237,6 +240,8 @@ def quantize_to_size(
         1..256: colours at most.
     ITERS, init, effort, space, keep, dither, dither_strength, seed, n_threads
         As for `quantize`; `init` is a word.
+    metadata, policy
+        As for `encoding.encode`; their bytes count. Default: none.
 
     Returns
     -------
@@ -273,6 +278,8 @@ def quantize_to_size(
         dither_strength=dither_strength,
         seed=seed,
         n_threads=n_threads,
+        metadata=metadata,
+        policy=policy,
     ).sized
 
 
@@ -284,6 +291,8 @@ def encoded_to_size(
     optimize: int,
     lossy: float,
     K: int,
+    metadata: Metadata | None = None,
+    policy: str = "safe",
     **options: Any,
 ) -> Candidate:
     """Do what `quantize_to_size` does, and say how a JPEG was encoded."""
@@ -297,12 +306,12 @@ def encoded_to_size(
     if kind == "jpeg":
         from kmeans_c.jpeg.size import JpegSizeSearch  # noqa: PLC0415 - others need none of it
 
-        of_jpeg = JpegSizeSearch(source)
+        of_jpeg = JpegSizeSearch(source, metadata, policy)
         best, fewest = of_jpeg.best(n_bytes), of_jpeg.fewest
     else:
         if source.dither != "none":
             lossy = 0.0
-        search = SizeSearch(source, kind, optimize)
+        search = SizeSearch(source, kind, optimize, metadata=metadata, policy=policy)
         best, fewest = search.best(n_bytes, lossy), partial(search.fewest, lossy)
     if best is None:
         reached = fewest()

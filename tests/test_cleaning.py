@@ -7,6 +7,7 @@ import sys
 import hostile
 import numpy as np
 import pytest
+import tagged_tiff
 from PIL import Image, TiffImagePlugin
 from test_metadata import SECRETS, XMP, read, rich, rich_exif
 
@@ -237,6 +238,15 @@ class TestGifAndOthers:
         assert cleaned(artist, "safe") == artist
         assert cleaned(artist, "none") is None
 
+    def test_tiff_with_a_georeference(self):
+        """It is data of the map, which "safe" lets through; "none" can't take it out."""
+        tags = {33550: (12, [1.0, 1.0, 0.0]), 34735: (3, [1, 1, 0, 0]), 285: (2, b"name\0")}
+        data = tagged_tiff.tiff([(hostile.photo(9, 9), tags)])
+        assert cleaned(data, "safe") == data
+        assert cleaned(data, "none") is None
+        unknown = tagged_tiff.tiff([(hostile.photo(9, 9), {50001: (2, b"x\0")})])
+        assert cleaned(unknown, "safe") is None
+
     def test_tiff_with_metadata_on_a_later_page(self):
         pages = [Image.fromarray(hostile.photo(9, 9)) for _ in range(2)]
         directory = TiffImagePlugin.ImageFileDirectory_v2()
@@ -278,8 +288,8 @@ def told(kind):
     pixels = np.repeat(np.arange(40, dtype=np.uint8)[None] * 6, 3, axis=0)
     options = {"exif": rich_exif(1)} if kind == "png" else {"comment": b"SERIAL-12345"}
     if kind == "tiff":
-        options = {"tiffinfo": {270: "secret"}, "compression": "jpeg", "quality": 1}
-        pixels = hostile.photo(120, 160)
+        options = {"tiffinfo": {270: "secret"}, "compression": "jpeg", "quality": 30}
+        pixels = hostile.photo(240, 320)
     return hostile.file_of(pixels, kind, **options)
 
 

@@ -251,7 +251,7 @@ class TestFurtherPicturesOfJpegs:
         Path("a.jpg").write_bytes(hostile.file_of(hostile.photo(), "jpeg", xmp=xmp))
         _, (line,), _ = run("a.jpg", "-o", "a.png", "--allow-larger")
         assert "; the HDR gain map is left out; the video of the motion photo is left out" in line
-        code, _, err = run("a.jpg", "--in-place")
+        code, _, err = run("a.jpg", "--in-place", "--allow-larger")
         assert code == 1
         assert "replacing the input is refused: the HDR gain map is left out" in err[0]
 

@@ -31,10 +31,12 @@ from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import Fit, fit
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import ANIMATED
+from kmeans_c.images.fields import Folder
 from kmeans_c.images.frames import Animation, packed, read_frames
-from kmeans_c.images.metadata import Metadata, kept, with_resolution
+from kmeans_c.images.metadata import Metadata, fitted, kept
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.tiff_file import Pages
+from kmeans_c.images.tiff_metadata import tiff_folder
 from kmeans_c.integrity import as_palette
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.method import as_method
@@ -162,7 +164,7 @@ class QuantizedAnimation:
             of more than 256 colours in all, which only palettes for each frame have, is in full
             colour. Only an APNG keeps another APNG's default image, mapped to the first palette.
         metadata : {"none", "safe", "keep"}
-            See `metadata`; a TIFF has none.
+            See `metadata`; each page of a TIFF has its own.
 
         Returns
         -------
@@ -186,12 +188,12 @@ class QuantizedAnimation:
         still = self._default_image() if kind == "png" else None
         if kind == "tiff":
             pages = Pages()
-            for cel in cels:
-                pages.add(cel.palette, cel.indices)
+            for number, cel in enumerate(cels):
+                pages.add(cel.palette, cel.indices, self._page(number, metadata))
             data = pages.finish()
             durations = [Fraction(0)] * len(digests)
         else:
-            about = with_resolution(left, metadata) if kind == "webp" else left
+            about = fitted(left, kind, metadata)
             writer = self._writer(kind, about, still)
             plan = (
                 drawings.disposing(self._one_size(cels, kind))
@@ -256,6 +258,11 @@ class QuantizedAnimation:
         if max(map(len, palettes)) > encoding.MAX_COLORS:
             raise ValueError(f"palettes: expected at most {encoding.MAX_COLORS} colours")
         self.palettes = palettes
+
+    def _page(self, number: int, policy: str) -> Folder:
+        pages = self.animation.pages or (self.animation.metadata,)
+        about = kept(pages[min(number, len(pages) - 1)], policy)
+        return tiff_folder(fitted(about, "tiff", policy))
 
     def _watched(self, digests: list[bytes]) -> Iterator[Cel]:
         for cel in self.cels():

@@ -19,6 +19,7 @@ from kmeans_c.checks import check_choice
 from kmeans_c.color_text import hex_text
 from kmeans_c.images import ANIMATED, MAX_PIXELS, MAX_TOTAL_PIXELS
 from kmeans_c.images.frames import Animation, read_frames
+from kmeans_c.images.metadata_losses import losses
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,15 +147,18 @@ def compress_animation(
             psnr=quantized.psnr,
             n_iter=quantized.n_iter,
             notes=animation.notes,
-            losses=animation.losses + _lost_image(animation, kind),
+            losses=animation.losses + _lost(animation, kind, metadata),
             seconds=time.perf_counter() - start,
         )
 
 
-def _lost_image(animation: Animation, kind: str) -> tuple[str, ...]:
-    if kind == "png" or not animation.has_default_image:
-        return ()
-    return (f"the still image, which is no frame, is left out: {kind} has no place for it",)
+def _lost(animation: Animation, kind: str, policy: str) -> tuple[str, ...]:
+    found: list[str] = []
+    if kind != "png" and animation.has_default_image:
+        found.append(f"the still image, which is no frame, is left out: {kind} has no place for it")
+    for page in animation.pages or (animation.metadata,):
+        found += losses(page, kind, policy)
+    return tuple(dict.fromkeys(found))
 
 
 def _name(file: object) -> str | None:

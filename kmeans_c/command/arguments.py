@@ -350,8 +350,8 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         "--metadata",
         choices=POLICIES,
         default="safe",
-        help="safe: resolution and who made it; keep: EXIF with its places, XMP, texts "
-        "(default: safe)",
+        help="safe: resolution, who made it, georeference; keep: also EXIF with its places, XMP, "
+        "IPTC, texts (default: safe)",
     )
     add(
         "--strip",

@@ -23,6 +23,7 @@ from kmeans_c.command.plan import STANDARD, Job
 from kmeans_c.compress import compress
 from kmeans_c.encoding import format_for
 from kmeans_c.files import check_target, safe_open
+from kmeans_c.frame_policy import check_replacing
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import read_image
 from kmeans_c.naming import ByFormat, NamedBytes
@@ -149,8 +150,8 @@ def _tried(work: Work, job: Job) -> Compressed:
     file = io.BytesIO()
     source = _standard_input() if job.source == STANDARD else job.source
     done = compress(source, file, **options)
-    if job.in_place and done.losses:
-        raise ValueError(f"output: replacing the input is refused: {'; '.join(done.losses)}")
+    if job.in_place:
+        check_replacing(done.losses)
     if not file.getvalue():
         return done
     path = job.target.path(done.format) if isinstance(job.target, ByFormat) else job.target

@@ -15,7 +15,7 @@ from PIL import Image, ImageFile
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import gif_file, jpeg_file, modes, png_file
+from kmeans_c.images import gif_file, jpeg_file, modes, png_file, tiff_metadata
 from kmeans_c.images.color_management import Conversion, meaning
 from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.indexed import Indexed, indexed_of
@@ -250,7 +250,10 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     if kind == "png":
         chunks = png_file.color_chunks(file)
         animated = png_file.count_frames(file)
+    chain = tiff_metadata.read_chain(file) if kind == "tiff" else None
     image = opened(file if animated is None else png_file.without_animation(file))
+    if chain is not None and chain.pages[0]:  # behind a thumbnail
+        image.seek(chain.pages[0])
     check_size(image.width, image.height, max_pixels)
     conversion = Conversion(meaning(image.info.get("icc_profile"), chunks), keep=keep)
     orientation, sideways = load(image)
@@ -263,7 +266,13 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     else:
         frames = _count_frames(image) if animated is None else animated
     pixels = _tidy(upright(pixels, orientation))
-    metadata = read_metadata(image, conversion.kept, sideways=sideways)
+    if chain is not None:
+        frames = len(chain.numbers(frames))
+        metadata, losses = chain.metadata(chain.pages[0], conversion.kept, sideways=sideways)
+    else:
+        metadata, losses = read_metadata(image, conversion.kept, sideways=sideways), ()
+    if kind == "jpeg":
+        losses = jpeg_file.losses(image, metadata.xmp)
     return Picture(
         pixels,
         kind,
@@ -271,7 +280,7 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
         n_bytes,
         metadata,
         () if conversion.meaning.note is None else (conversion.meaning.note,),
-        jpeg_file.losses(image, metadata.xmp) if kind == "jpeg" else (),
+        losses if chain is None else chain.losses + losses,
         animated is not None and png_file.has_default_image(file),
         None if indexed is None else _upright_indices(indexed, orientation),
     )

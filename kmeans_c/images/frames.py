@@ -28,6 +28,7 @@ from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.images.orientation import SIDEWAYS, upright
+from kmeans_c.images.tiff_metadata import Chain, read_chain
 
 Packed = NDArray[np.uint32]
 
@@ -66,6 +67,7 @@ class _Reel:
     metadata: Metadata
     notes: tuple[str, ...]
     losses: tuple[str, ...] = ()
+    pages: tuple[Metadata, ...] = ()
 
 
 class Animation:
@@ -86,6 +88,9 @@ class Animation:
     n_bytes : int
         Size of the file.
     metadata : Metadata
+        Of the file, or of a TIFF's first page.
+    pages : tuple of Metadata
+        Of each page of a TIFF; otherwise empty.
     notes, losses : tuple of str
         As for `Picture`.
     """
@@ -104,6 +109,7 @@ class Animation:
         self.metadata = reel.metadata
         self.notes = reel.notes
         self.losses = reel.losses
+        self.pages = reel.pages
 
     @property
     def has_default_image(self) -> bool:
@@ -370,9 +376,10 @@ def _read_webp(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
 def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     """Read a still image, or the pages of a TIFF, each of which has its own size and profile."""
     chunks = png_file.color_chunks(file) if format_of(file) == "png" else {}
+    chain = read_chain(file) if format_of(file) == "tiff" else None
     image = opened(png_file.without_animation(file))
-    n_pages = _check_pages(image, limits)
-    image.seek(0)
+    numbers = _check_pages(image, limits, chain)
+    image.seek(numbers[0])
     own = image.info.get("icc_profile")
     conversion = Conversion(meaning(own, chunks), keep=keep)
     turn = _Turn(*load(image))
@@ -381,40 +388,54 @@ def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     def frames() -> Iterator[Frame]:
         file.seek(0)
         again = opened(png_file.without_animation(file))
-        for number in range(n_pages):
+        for number in numbers:
             again.seek(number)
             profile = again.info.get("icc_profile")
             way = conversion
-            if number and profile != own:
+            if number != numbers[0] and profile != own:
                 way = Conversion(meaning(profile))
             page = _Turn(*load(again))
             yield Frame(page.upright(modes.rgba(modes.eight_bit(again, way))), Fraction(0))
 
+    metadata = read_metadata(image, conversion.kept, sideways=turn.sideways)
+    losses: dict[str, None] = {}
+    pages: list[Metadata] = []
+    if chain is not None:
+        losses = dict.fromkeys(chain.losses)
+        for number in numbers:
+            page, lost = chain.metadata(number, conversion.kept)
+            losses |= dict.fromkeys(lost)
+            pages.append(page)
+        metadata = pages[0]
     return _Reel(
         *turn.size(image.width, image.height),
-        n_pages,
+        len(numbers),
         1,
         frames,
         None,
-        read_metadata(image, conversion.kept, sideways=turn.sideways),
+        metadata,
         () if conversion.meaning.note is None else (conversion.meaning.note,),
+        tuple(losses),
+        tuple(pages),
     )
 
 
-def _check_pages(image: Any, limits: Limits) -> int:
-    """Count the pages, and refuse too many pixels before any of them are decoded."""
-    pages = total = 0
+def _check_pages(image: Any, limits: Limits, chain: Chain | None) -> list[int]:
+    """Number the pages, and refuse too many pixels before any of them are decoded."""
+    n = pages = total = 0
     while True:
-        check_size(image.width, image.height, limits.pixels)
-        pages += 1
-        total += max(image.width * image.height, PIXELS_A_PAGE)
-        limits.check_total(total, pages)
-        if image.format != "TIFF":
-            return pages
+        if chain is None or n in chain.pages or n >= len(chain.directories):
+            check_size(image.width, image.height, limits.pixels)
+            pages += 1
+            total += max(image.width * image.height, PIXELS_A_PAGE)
+            limits.check_total(total, pages)
+        n += 1
+        if chain is None:
+            return [0]
         try:
-            image.seek(pages)
+            image.seek(n)
         except EOFError:
-            return pages
+            return chain.numbers(n)
 
 
 class _Turn:

@@ -1,14 +1,25 @@
-"""What a file says beside its pixels: read into one record, and what of it is written again.
+"""Metadata: what a file says beside its pixels, and what of it is written again.
 
-==========  ================================================================================
-"none"      nothing
-"safe"      resolution, and who made it: EXIF's artist and copyright, a PNG's Author and
-            Copyright. No place, no thumbnail, no maker's notes, no serial numbers, no times
-"keep"      all that the output format can hold: EXIF, XMP, texts, resolution
-==========  ================================================================================
+==================================  ======  ======  ======  ======================================
+what                                none    safe    keep    formats that hold it
+==================================  ======  ======  ======  ======================================
+ICC profile of the pixels           yes     yes     yes     PNG, JPEG, WebP, TIFF
+resolution                          -       yes     yes     PNG, JPEG, BMP, TIFF; WebP in EXIF
+artist and copyright                -       yes     yes     PNG, JPEG, WebP, TIFF
+name and number of a TIFF's page    -       yes     yes     TIFF
+georeference (GeoTIFF, GDAL)        -       yes     yes     TIFF
+EXIF: place, times, maker's notes   -       -       yes     PNG, JPEG, WebP, TIFF
+XMP                                 -       -       yes     PNG, JPEG, WebP, TIFF
+IPTC                                -       -       yes     JPEG, TIFF, PNG (as ImageMagick does)
+texts and comments                  -       -       yes     PNG; JPEG and GIF as a comment
+other tags of a TIFF                -       told    yes     TIFF
+==================================  ======  ======  ======  ======================================
 
-The orientation is in the pixels already, so that of EXIF and XMP becomes 1. An ICC profile that
-the pixels still need is no metadata: it is written whatever the policy.
+It holds for stills, pages and the frames of animations alike. What a policy lets through and the
+output's format has no place for is named in `Compressed.losses`, and so are unknown tags of a TIFF
+that "safe" leaves out ("told"), as a program may need them. A georeference is data of a map or a
+scan; where a photographer stood is in EXIF. The orientation is in the pixels already, so that of
+EXIF and XMP becomes 1. A thumbnail, which shows the picture before, is kept with EXIF only.
 """
 
 import math
@@ -22,6 +33,8 @@ from PIL import Image
 
 from kmeans_c.checks import check_choice
 from kmeans_c.images import exif as exif_data
+from kmeans_c.images import iptc
+from kmeans_c.images.fields import ASCII, Field, Folder, parsed, structure_of
 from kmeans_c.images.png_file import chunk
 
 POLICIES = ("none", "safe", "keep")
@@ -32,18 +45,17 @@ WITH_PROFILE = ("png", "jpeg", "webp", "tiff")
 _XMP_KEY = "XML:com.adobe.xmp"
 
 # Texts of a PNG that say who made it (PNG, third edition, 11.3.3.1), and EXIF's.
-_SAFE_TEXTS = ("Author", "Copyright")
-_SAFE_TAGS = (exif_data.ARTIST, exif_data.COPYRIGHT)
+SAFE_TEXTS = ("Author", "Copyright")
+SAFE_TAGS = (exif_data.ARTIST, exif_data.COPYRIGHT)
 
-# What a TIFF may take over: description, maker, model, software, time, artist, copyright. Other
-# tags say how the pixels are stored.
-_TIFF_TAGS = (270, 271, 272, 305, 306, 315, 33432)
-_TIFF_XMP = 700
-_TIFF_FOLDERS = (0x8769, 0x8825)  # EXIF's own directory, and that of the place
+# Of a TIFF: name and number of the page; ModelPixelScale, Intergraph's matrix, ModelTiepoint,
+# ModelTransformation, the keys, GDAL's metadata, rational polynomials, DGIWG's metadata.
+PAGE = (285, 297)
+GEOREFERENCE = (33550, 33920, 33922, 34264, 34735, 34736, 34737, 42112, 50844, 50909)
 
 # A JPEG segment less its length and its name.
-_JPEG_SEGMENT = 65533
-_JPEG_XMP = 65504
+JPEG_SEGMENT = 65533
+JPEG_XMP = 65504
 
 _MAX_DPI = 1_000_000.0
 
@@ -64,6 +76,10 @@ class Metadata:
         Pixels per inch of the upright image.
     texts : tuple of (str, str)
         Names and texts of a PNG; the comment of a GIF or JPEG is called Comment.
+    iptc : bytes or None
+        IPTC data (IIM).
+    tags : tuple of (int, Field)
+        Of a TIFF, by number: those that are neither storage nor in one of the others.
     """
 
     icc: bytes | None = None
@@ -71,10 +87,12 @@ class Metadata:
     xmp: bytes | None = None
     dpi: tuple[float, float] | None = None
     texts: tuple[tuple[str, str], ...] = ()
+    iptc: bytes | None = None
+    tags: tuple[tuple[int, Field], ...] = ()
 
 
 def read_metadata(image: Image.Image, icc: bytes | None, *, sideways: bool = False) -> Metadata:
-    """Collect what a loaded image file says.
+    """Collect what a loaded image file says; `tiff_metadata` does for a TIFF.
 
     Parameters
     ----------
@@ -100,6 +118,7 @@ def read_metadata(image: Image.Image, icc: bytes | None, *, sideways: bool = Fal
         xmp=xmp if isinstance(xmp, bytes) and xmp else None,
         dpi=dpi[::-1] if dpi and sideways else dpi,
         texts=_texts(image),
+        iptc=_iptc(image),
     )
 
 
@@ -121,12 +140,13 @@ def kept(metadata: Metadata, policy: str) -> Metadata:
         return Metadata(icc=metadata.icc)
     if policy == "safe":
         texts = exif_data.texts(metadata.exif or b"")
-        named = {tag: texts[tag] for tag in _SAFE_TAGS if tag in texts}
+        named = {tag: texts[tag] for tag in SAFE_TAGS if tag in texts}
         return Metadata(
             icc=metadata.icc,
             exif=exif_data.written(named) or None,
             dpi=metadata.dpi,
-            texts=tuple(pair for pair in metadata.texts if pair[0] in _SAFE_TEXTS),
+            texts=tuple(pair for pair in metadata.texts if pair[0] in SAFE_TEXTS),
+            tags=tuple(pair for pair in metadata.tags if pair[0] in (*PAGE, *GEOREFERENCE)),
         )
     exif, xmp = metadata.exif, metadata.xmp
     return replace(
@@ -143,7 +163,7 @@ def save_options(metadata: Metadata, kind: str, policy: str = "safe") -> dict[st
     ----------
     metadata : Metadata
     kind : str
-        "png", "jpeg", "gif", "webp", "bmp" or "tiff".
+        "png", "jpeg", "gif", "webp" or "bmp"; for a TIFF see `tiff_metadata.tiff_folder`.
     policy : {"none", "safe", "keep"}
 
     Returns
@@ -157,11 +177,7 @@ def save_options(metadata: Metadata, kind: str, policy: str = "safe") -> dict[st
     TypeError, ValueError
         If there is no such policy, or if the pixels need a profile and the format holds none.
     """
-    left = kept(metadata, policy)
-    if left.icc and kind not in WITH_PROFILE:
-        raise ValueError(f"format: {kind} holds no colour profile; png, jpeg, webp and tiff do")
-    if kind == "webp":
-        left = with_resolution(left, policy)
+    left = fitted(kept(metadata, policy), kind, policy)
     if kind == "gif":
         comment = _comment(left)
         return {"comment": comment} if comment else {}
@@ -171,6 +187,45 @@ def save_options(metadata: Metadata, kind: str, policy: str = "safe") -> dict[st
     if left.icc:
         options["icc_profile"] = left.icc
     return options | _FORMATS.get(kind, _nothing)(left)
+
+
+def fitted(metadata: Metadata, kind: str, policy: str) -> Metadata:
+    """Put what a format has no place for where it has one: names of a PNG's texts into EXIF.
+
+    Parameters
+    ----------
+    metadata : Metadata
+        As `kept` returns it.
+    kind : str
+    policy : {"none", "safe", "keep"}
+
+    Raises
+    ------
+    ValueError
+        If the pixels need a profile and the format holds none.
+    """
+    if metadata.icc and kind not in WITH_PROFILE:
+        raise ValueError(f"format: {kind} holds no colour profile; png, jpeg, webp and tiff do")
+    if kind in ("webp", "tiff"):
+        metadata = _with_names(metadata)
+    return with_resolution(metadata, policy) if kind == "webp" else metadata
+
+
+def _with_names(metadata: Metadata) -> Metadata:
+    """Put the author and the copyright of a PNG's texts into EXIF, unless it has them."""
+    texts = dict(metadata.texts)
+    given = {
+        tag: texts[key].encode("utf-8", "replace")
+        for tag, key in zip(SAFE_TAGS, SAFE_TEXTS, strict=True)
+        if texts.get(key)
+    }
+    folder = parsed(metadata.exif) if metadata.exif else Folder()
+    missing = {tag: text for tag, text in given.items() if tag not in folder.fields}
+    if not missing:
+        return metadata
+    for tag, text in missing.items():
+        folder.fields[tag] = Field.of_bytes(text + b"\0", ASCII)
+    return replace(metadata, exif=structure_of(folder))
 
 
 def with_resolution(metadata: Metadata, policy: str) -> Metadata:
@@ -218,6 +273,9 @@ def png_texts(metadata: Metadata) -> list[tuple[bytes, bytes]]:
             chunks.append((b"iTXt", _itxt(key, text.encode("utf-8", "replace"))))
     if metadata.xmp:
         chunks.append((b"iTXt", _itxt(_XMP_KEY, metadata.xmp)))
+    if metadata.iptc:
+        packed = zlib.compress(iptc.png_text(metadata.iptc), 9)
+        chunks.append((b"zTXt", iptc.PNG_KEY.encode("ascii") + b"\0\0" + packed))
     return chunks
 
 
@@ -245,12 +303,15 @@ def _for_png(metadata: Metadata) -> dict[str, Any]:
 
 def _for_jpeg(metadata: Metadata) -> dict[str, Any]:
     options: dict[str, Any] = {}
-    if metadata.exif and len(metadata.exif) + 6 <= _JPEG_SEGMENT:
+    if metadata.exif and len(metadata.exif) + 6 <= JPEG_SEGMENT:
         options["exif"] = b"Exif\0\0" + metadata.exif
-    if metadata.xmp and len(metadata.xmp) <= _JPEG_XMP:
+    if metadata.xmp and len(metadata.xmp) <= JPEG_XMP:
         options["xmp"] = metadata.xmp
+    segment = iptc.jpeg_segment(metadata.iptc) if metadata.iptc else None
+    if segment is not None:
+        options["extra"] = segment
     comment = _comment(metadata)
-    if comment and len(comment) <= _JPEG_SEGMENT:
+    if comment and len(comment) <= JPEG_SEGMENT:
         options["comment"] = comment
     return options
 
@@ -260,33 +321,7 @@ def _for_webp(metadata: Metadata) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value}
 
 
-def _for_tiff(metadata: Metadata) -> dict[str, Any]:
-    from PIL.TiffImagePlugin import ImageFileDirectory_v2  # noqa: PLC0415 - as for PNG
-
-    directory: Any = ImageFileDirectory_v2()
-    for tag, text in exif_data.texts(metadata.exif or b"").items():
-        if tag in _TIFF_TAGS:
-            directory[tag] = text
-    if metadata.xmp:
-        directory[_TIFF_XMP] = metadata.xmp
-    whole = Image.Exif()
-    try:
-        whole.load(metadata.exif or b"")
-        for tag in _TIFF_FOLDERS:
-            inner = whole.get_ifd(tag)
-            if inner:
-                trial: Any = ImageFileDirectory_v2()
-                trial[tag] = inner
-                trial.tobytes()
-                directory[tag] = inner
-    except MemoryError:
-        raise
-    except Exception:  # noqa: S110 - what can't be written is damaged, and left out
-        pass
-    return {"tiffinfo": directory} if len(directory) else {}
-
-
-_FORMATS = {"png": _for_png, "jpeg": _for_jpeg, "webp": _for_webp, "tiff": _for_tiff}
+_FORMATS = {"png": _for_png, "jpeg": _for_jpeg, "webp": _for_webp}
 
 
 def _comment(metadata: Metadata) -> bytes:
@@ -295,13 +330,6 @@ def _comment(metadata: Metadata) -> bytes:
 
 def _exif(image: Image.Image) -> bytes | None:
     exif = image.info.get("exif")
-    try:
-        if exif is None and hasattr(image, "tag_v2"):
-            exif = _exif_of_tiff(image)
-    except MemoryError:
-        raise
-    except Exception:  # damaged tags raise anything; the pixels are good all the same
-        return None
     if not isinstance(exif, bytes):
         return None
     while exif.startswith(b"Exif\0\0"):
@@ -309,20 +337,13 @@ def _exif(image: Image.Image) -> bytes | None:
     return exif or None
 
 
-def _exif_of_tiff(image: Image.Image) -> bytes | None:
-    """Make EXIF of what a TIFF has in its own directory."""
-    found: Any = image.getexif()
-    made: Any = Image.Exif()
-    for tag in _TIFF_TAGS:
-        value = found.get(tag)
-        if isinstance(value, str):
-            made[tag] = value.encode("latin-1", "replace")  # as Pillow has decoded it
-    for tag in _TIFF_FOLDERS:
-        inner = found.get_ifd(tag)
-        if inner:
-            made[tag] = inner
-    exif = made.tobytes()
-    return bytes(exif) if len(made) else None
+def _iptc(image: Image.Image) -> bytes | None:
+    resources = image.info.get("photoshop")  # of a JPEG, by their numbers
+    if isinstance(resources, dict):
+        found = resources.get(iptc.NUMBER)
+        return found if isinstance(found, bytes) and found else None
+    text = image.info.get(iptc.PNG_KEY)
+    return iptc.of_png_text(text) if isinstance(text, str) else None
 
 
 def _resolution(dpi: object) -> tuple[float, float] | None:

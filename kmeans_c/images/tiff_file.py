@@ -1,15 +1,22 @@
 """TIFF as a container: pages, written one after the other (TIFF 6.0, and Adobe's Deflate).
 
+::
+
+    page  [ directory | values and folders that it has no room for | strips ]
+
 Pillow would have all pages in memory, or walk through all of them again for each new one.
 """
 
 import struct
 import zlib
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-_SHORT, _LONG = 3, 4
+from kmeans_c.images.fields import Field, Folder, written
+
+_STRIP_OFFSETS = 273
 _DEFLATE = 8
 _PALETTE, _RGB = 3, 2
 _UNASSOCIATED_ALPHA = 2
@@ -35,7 +42,12 @@ class Pages:
         self.size = 8
         self.next_at = 4  # in the last part: where it says where the next page is
 
-    def add(self, palette: NDArray[np.uint8], indices: NDArray[np.uint8]) -> None:
+    def add(
+        self,
+        palette: NDArray[np.uint8],
+        indices: NDArray[np.uint8],
+        about: Folder | None = None,
+    ) -> None:
         """Write a page.
 
         Parameters
@@ -43,6 +55,8 @@ class Pages:
         palette : (n, 4) array of uint8
             RGBA, at most 256.
         indices : (H, W) array of uint8
+        about : Folder, optional
+            What the page says beside its pixels, see `tiff_metadata.tiff_folder`.
 
         Raises
         ------
@@ -54,64 +68,57 @@ class Pages:
         if opaque:
             bits = 4 if len(palette) <= 16 else 8
             rows, samples = packed_rows(indices, bits), 1
-            pixels = [(258, _SHORT, [bits]), (262, _SHORT, [_PALETTE]), (277, _SHORT, [1])]
             colors = np.zeros((3, 1 << bits), np.uint16)
             colors[:, : len(palette)] = palette[:, :3].T.astype(np.uint16) * 257
-            pixels.append((320, _SHORT, colors.ravel().tolist()))
+            pixels = {
+                258: Field.of_shorts(bits),
+                262: Field.of_shorts(_PALETTE),
+                277: Field.of_shorts(1),
+                320: Field.of_shorts(*colors.ravel().tolist()),
+            }
         else:
             rows, samples = palette[indices].reshape(height, -1), 4
-            pixels = [(258, _SHORT, [8] * 4), (262, _SHORT, [_RGB]), (277, _SHORT, [4])]
-            pixels.append((338, _SHORT, [_UNASSOCIATED_ALPHA]))
+            pixels = {
+                258: Field.of_shorts(8, 8, 8, 8),
+                262: Field.of_shorts(_RGB),
+                277: Field.of_shorts(4),
+                338: Field.of_shorts(_UNASSOCIATED_ALPHA),
+            }
         rows_a_strip = min(height, max(1, _STRIP // (width * samples)))
         strips = [
             zlib.compress(np.ascontiguousarray(rows[at : at + rows_a_strip]).data, self.level)
             for at in range(0, height, rows_a_strip)
         ]
-        tags = [
-            (256, _LONG, [width]),
-            (257, _LONG, [height]),
-            (259, _SHORT, [_DEFLATE]),
-            (273, _LONG, [0] * len(strips)),
-            (278, _LONG, [rows_a_strip]),
-            (279, _LONG, [len(strip) for strip in strips]),
-            *pixels,
-        ]
-        self._append(sorted(tags), strips)
+        pixels |= {
+            256: Field.of_longs(width),
+            257: Field.of_longs(height),
+            259: Field.of_shorts(_DEFLATE),
+            _STRIP_OFFSETS: Field.of_longs(*[0] * len(strips)),
+            278: Field.of_longs(rows_a_strip),
+            279: Field.of_longs(*map(len, strips)),
+        }
+        about = Folder() if about is None else about
+        self._append(replace(about, fields=about.fields | pixels), strips)
 
     def finish(self) -> bytes:
         """Give the file."""
         struct.pack_into("<I", self.parts[-1], self.next_at, 0)
         return b"".join(self.parts)
 
-    def _append(self, tags: list[tuple[int, int, list[int]]], strips: list[bytes]) -> None:
+    def _append(self, page: Folder, strips: list[bytes]) -> None:
         """Write a directory, the values that it has no room for, and the strips."""
-        after = self.size + 2 + 12 * len(tags) + 4
-        sizes = {_SHORT: 2, _LONG: 4}
-        outside = sum(
-            sizes[kind] * len(values) for _, kind, values in tags if sizes[kind] * len(values) > 4
-        )
-        at = after + outside
+        at = self.size + len(written(page, self.size))
         offsets = []
         for strip in strips:
             offsets.append(at)
             at += len(strip)
         if at >= 1 << 32:
             raise ValueError("format: tiff files have at most 4 GiB; webp and png have no pages")
-        directory, body = struct.pack("<H", len(tags)), b""
-        for tag, kind, values in tags:
-            numbers = offsets if tag == 273 else values
-            raw = struct.pack(f"<{len(numbers)}{'H' if kind == _SHORT else 'I'}", *numbers)
-            directory += struct.pack("<HHI", tag, kind, len(numbers))
-            if len(raw) <= 4:
-                directory += raw.ljust(4, b"\0")
-            else:
-                directory += struct.pack("<I", after + len(body))
-                body += raw
+        page.fields[_STRIP_OFFSETS] = Field.of_longs(*offsets)
         padding = -at % 2  # directories begin at even places
-        following = struct.pack("<I", at + padding)
-        part = bytearray(directory + following + body + b"".join(strips) + bytes(padding))
-        self.parts.append(part)
-        self.next_at = len(directory)
+        directory = written(page, self.size, at + padding)
+        self.parts.append(bytearray(directory + b"".join(strips) + bytes(padding)))
+        self.next_at = 2 + 12 * (len(page.fields) + len(page.folders))
         self.size = at + padding
 
 

@@ -183,3 +183,15 @@ def _directory(
             (values_at,) = struct.unpack_from(order + offset, raw, number * entry + 4 + field)
         entries.setdefault(tag, (kind, count, values_at, place))
     return Directory(file, size, order, at, entry, entries), following
+
+
+def directory_at(beside: Directory, at: int) -> Directory:
+    """Read another directory of the same file, to which a tag points.
+
+    Raises
+    ------
+    SyntaxError
+        If it is outside of the file, or cut short.
+    """
+    big = beside.entry_bytes == 20
+    return _directory(beside.file, beside.size, beside.order, at, big=big)[0]

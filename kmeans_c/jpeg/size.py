@@ -7,10 +7,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from kmeans_c.encoding import check_fits
+from kmeans_c.images.metadata import Metadata, save_options
 from kmeans_c.jpeg.options import MAX_QUALITY, MIN_QUALITY
 from kmeans_c.jpeg.search import Jpeg, encoded_as
 from kmeans_c.jpeg.shown import Shown, shown_by
-from kmeans_c.jpeg.writer import full_color
+from kmeans_c.jpeg.writer import full_color, with_metadata
 from kmeans_c.ladder_search import LadderSearch
 from kmeans_c.png import used
 from kmeans_c.size_search import Candidate, Sized
@@ -32,10 +33,18 @@ class JpegSizeSearch:
     Parameters
     ----------
     source : CountedImage
+    metadata, policy
+        As for `encoding.encode`: their bytes count.
     """
 
-    def __init__(self, source: CountedImage) -> None:
+    def __init__(
+        self, source: CountedImage, metadata: Metadata | None = None, policy: str = "safe"
+    ) -> None:
         self.source = source
+        about = Metadata() if metadata is None else metadata
+        self.described = save_options(about, "jpeg", policy)
+        # A profile of RGB does not fit grey pixels.
+        self.may_be_grey = about.icc is None
         self.files: dict[tuple[int, int, str], Candidate] = {}
         grey = source.pixels.shape[2] == 1
         self.pixels = source.pixels[:, :, 0] if grey else source.pixels
@@ -75,12 +84,13 @@ class JpegSizeSearch:
                 )
 
             jpeg: Jpeg = encoded_as(
-                full_color(palette, indices),
+                full_color(palette, indices, grey=self.may_be_grey),
                 quality,
                 kind,
                 measure,
                 n_threads=self.source.n_threads,
             )
+            jpeg = jpeg._replace(data=with_metadata(jpeg.data, self.described))
             shown = dataclasses.replace(quantized, mse=jpeg.shown.mse)
             self.files[K, quality, kind] = Candidate(Sized(shown, jpeg.data, "jpeg", 0.0), jpeg)
         return self.files[K, quality, kind]

@@ -17,6 +17,7 @@ from kmeans_c.images.decoders import format_of, naming, opened
 from kmeans_c.images.exif import texts
 from kmeans_c.images.metadata import POLICIES, kept, read_metadata
 from kmeans_c.images.orientation import SIDEWAYS
+from kmeans_c.images.tiff_metadata import SAFE_TIFF_TAGS, read_chain
 
 _CLEANERS: dict[str, Callable[[bytes, Needed], bytes]] = {
     "jpeg": jpeg.cleaned,
@@ -66,11 +67,17 @@ def _needed(file: io.BytesIO, kind: str, policy: str) -> Needed:
     """Read what the cleaned file has to say."""
     image = opened(png_file.without_animation(file) if kind == "png" else file)
     orientation, sideways = load(image)  # what follows the pixels of a PNG is read with them
-    metadata = kept(read_metadata(image, None, sideways=sideways), policy)
+    if kind == "tiff":
+        chain = read_chain(file)
+        said, _ = chain.metadata(chain.pages[0], None, sideways=sideways)
+    else:
+        said = read_metadata(image, None, sideways=sideways)
+    metadata = kept(said, policy)
     dpi = metadata.dpi
     return Needed(
         orientation=orientation if orientation in range(2, 9) else 1,  # type: ignore[arg-type]
         fields=texts(metadata.exif or b""),
         dpi=dpi[::-1] if dpi and orientation in SIDEWAYS else dpi,
         texts=frozenset(key for key, _ in metadata.texts),
+        tags=SAFE_TIFF_TAGS if kind == "tiff" and policy == "safe" else frozenset(),
     )

@@ -20,12 +20,15 @@ class Needed(NamedTuple):
         Pixels per inch of the stored image.
     texts : frozenset of str
         Names of the texts of a PNG.
+    tags : frozenset of int
+        Of a TIFF, what describes it.
     """
 
     orientation: int
     fields: dict[int, bytes]
     dpi: tuple[float, float] | None
     texts: frozenset[str]
+    tags: frozenset[int] = frozenset()
 
     def exif(self, *, with_dpi: bool) -> bytes:
         """Give the EXIF of the cleaned file, empty if it says nothing."""

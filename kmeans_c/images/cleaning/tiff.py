@@ -19,6 +19,7 @@ _STRUCTURE = frozenset(
         *range(288, 294),
         *(284, 297, 301),
         *range(317, 326),
+        330,
         *(332, 334, 336),
         *range(338, 342),
         *(347, 529, 530, 531, 532, 34675),
@@ -39,7 +40,7 @@ def cleaned(data: bytes, needed: Needed) -> bytes:
         If one has: tags can't be left out without moving the pixels.
     """
     image: Any = opened(io.BytesIO(data))
-    allowed = _STRUCTURE | set(needed.fields)
+    allowed = _STRUCTURE | needed.tags
     if needed.dpi is not None:
         allowed |= set(_RESOLUTION)
     page = 0
