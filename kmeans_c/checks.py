@@ -4,6 +4,7 @@ One function a kind of argument, used by every public function.
 """
 
 import operator
+import sys
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.i
 
 
 def _as_array(name: str, data: ArrayLike) -> NDArray[Any]:
-    if isinstance(data, np.ma.MaskedArray):
+    if is_masked(data):
         raise TypeError(f"{name}: masked arrays are not supported: fill or compress it first")
     try:
         return np.asarray(data)
@@ -137,3 +138,12 @@ def _as_array(name: str, data: ArrayLike) -> NDArray[Any]:
 def largest(points: NDArray[Any]) -> float:
     """The largest magnitude of contiguous floats; infinite or NaN where any of them is."""
     return float(_kernels.lloyd.peak(points.reshape(-1), simd_level()))
+
+
+def is_masked(value: object) -> bool:
+    """Say whether a value is a masked array.
+
+    `numpy.ma` takes as long to import as all of this package, and a program that has a masked array
+    has imported it.
+    """
+    return "numpy.ma" in sys.modules and isinstance(value, np.ma.MaskedArray)

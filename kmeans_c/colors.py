@@ -88,3 +88,8 @@ def _numbers(name: str, colors: ArrayLike) -> Any:
     if any(len(row) == 4 for row in rows):
         rows = [(*row, 255) if len(row) == 3 else row for row in rows]
     return rows
+
+
+def count_distinct(colors: NDArray[np.uint8]) -> int:
+    """Count the different rows of a palette; `numpy.unique` imports 20 ms of modules for it."""
+    return len(set(map(bytes, colors.tolist())))

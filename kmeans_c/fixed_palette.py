@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmeans_c.colors import hidden, opaque
+from kmeans_c.colors import count_distinct, hidden, opaque
 from kmeans_c.encoding import MAX_COLORS, holds_palette, misfit
 from kmeans_c.given import has_clear_entry, has_clear_pixels, with_clear_entry
 from kmeans_c.palette import Palette
@@ -93,7 +93,7 @@ def is_small(picture: Picture, K: int, kind: str, *, explicit: bool) -> bool:
     if picture.indexed is None:
         return False
     palette, indices = used(picture.indexed.palette, picture.indexed.indices)
-    n_colors = len(np.unique(hidden(palette), axis=0))
+    n_colors = count_distinct(hidden(palette))
     n = max(n_colors, len(picture.indexed.palette)) if explicit else n_colors
     return n <= K and holds_palette(kind, palette) and misfit(palette, indices, kind) is None
 

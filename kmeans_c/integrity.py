@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
+from kmeans_c.checks import is_masked
 from kmeans_c.colors import MAX_ENTRIES
 
 if TYPE_CHECKING:
@@ -102,7 +103,7 @@ def check_error(name: str, error: object) -> None:
 
 def _as_array(name: str, value: object, dtypes: tuple[type, ...]) -> NDArray[Any]:
     known = " or ".join(dtype.__name__ for dtype in dtypes)
-    if not isinstance(value, np.ndarray) or isinstance(value, np.ma.MaskedArray):
+    if not isinstance(value, np.ndarray) or is_masked(value):
         raise TypeError(f"{name}: expected an array of {known}, got {type(value).__name__}")
     if value.dtype not in dtypes:
         raise TypeError(f"{name}: expected an array of {known}, got dtype {value.dtype}")

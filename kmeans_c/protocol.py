@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import as_points, check_int
+from kmeans_c.checks import as_points, check_int, is_masked
 
 CONTAINERS = ("default", "pandas", "polars")
 SHOWN_NAMES = 5
@@ -176,7 +176,7 @@ def as_samples(X: Any) -> NDArray[Any]:
     sparse = sys.modules.get("scipy.sparse")
     if sparse is not None and sparse.issparse(X):
         raise TypeError("X: sparse input is not supported, expected a dense array: X.toarray()")
-    if isinstance(X, np.ma.MaskedArray):
+    if is_masked(X):
         raise TypeError("X: masked arrays are not supported: fill or compress it first")
     try:
         array = np.asarray(X)

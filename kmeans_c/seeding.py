@@ -3,9 +3,9 @@
 # np.random in annotations would import it, a tenth of this package's own import time.
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
-from functools import cached_property
 from itertools import islice
 from typing import Any
 
@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import _kernels
 from kmeans_c.lloyd import tiles
+from kmeans_c.pcg64 import PCG64
 from kmeans_c.threads import simd_level, team
 
 INITS = ("random", "k-means++")
@@ -52,23 +53,18 @@ class Draw:
             # Its bit generator may give 32 bits at a time; 16 bytes of it start one that gives 64.
             seed = int.from_bytes(seed.bytes(16), "little")
         if seed is None:
-            self._seed = None
+            self._bits = PCG64(int.from_bytes(os.urandom(16), "little"))
         elif isinstance(seed, int | np.integer) and not isinstance(seed, bool):
             if seed < 0:
                 raise ValueError(f"seed: expected at least 0, got {seed}")
-            self._seed = int(seed)
+            self._bits = PCG64(int(seed))
         else:
             kind = type(seed).__name__
             raise TypeError(f"seed: expected an integer, a numpy Generator or None, got {kind}")
 
-    @cached_property
-    def _bits(self) -> Any:
-        """The generator, made when it is first needed: a search draws nothing."""
-        return np.random.PCG64(self._seed)
-
     def word(self) -> int:
         """64 random bits."""
-        return int(self._bits.random_raw())
+        return self._bits.random_raw()
 
     def below(self, bound: int) -> int:
         """A whole number in 0..bound-1, each as likely to within 2**-64."""

@@ -11,7 +11,7 @@ import numpy as np
 
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.color_text import hex_text
-from kmeans_c.colors import hidden
+from kmeans_c.colors import count_distinct, hidden
 from kmeans_c.encoding import (
     FORMATS,
     MAX_COLORS,
@@ -301,7 +301,7 @@ def described(
     picture: Picture, quantized: Quantized, encoded: Encoded, policy: str = "safe"
 ) -> Compressed:
     """Say what the file really shows: its colours and its MSE, which a JPEG changes once more."""
-    n_colors = len(np.unique(hidden(encoded.palette), axis=0))
+    n_colors = count_distinct(hidden(encoded.palette))
     jpeg = encoded.jpeg
     colors = n_colors if jpeg is None else jpeg.shown.colors
     mse = encoded.mse if jpeg is None else jpeg.shown.mse

@@ -1,6 +1,8 @@
 """The words of the command line, and what may follow them."""
 
 import argparse
+import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any, NoReturn
@@ -43,6 +45,26 @@ is wrong, nothing was touched; 130 and 143 ended by Ctrl-C or SIGTERM."""
 _SHELLS = ("bash", "zsh", "tcsh")
 
 
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Knows the terminal's width without `shutil`, which each added option would import."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        if options.get("width") is None:
+            options["width"] = _columns() - 2
+        super().__init__(prog, **options)
+
+
+def _columns() -> int:
+    """The width of the terminal, as `shutil.get_terminal_size` tells it."""
+    with contextlib.suppress(KeyError, ValueError):
+        if (columns := int(os.environ["COLUMNS"])) > 0:
+            return columns
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        if (columns := os.get_terminal_size(sys.__stdout__.fileno()).columns) > 0:  # type: ignore[union-attr]
+            return columns
+    return 80
+
+
 class Parser(argparse.ArgumentParser):
     """Says what is wrong in one line, as for files, instead of repeating the usage."""
 
@@ -63,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
         prog="kmeans-c",
         description=_DESCRIPTION,
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     made.add_argument(

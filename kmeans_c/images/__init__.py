@@ -3,7 +3,6 @@
 import contextlib
 import io
 import os
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
@@ -12,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from kmeans_c.checks import check_choice, check_int
+from kmeans_c.checks import check_choice, check_int, is_masked
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import gif_file, jpeg_file, modes, png_file, tiff_metadata
@@ -185,7 +184,7 @@ def as_pixels(image: object) -> Pixels:
         pixels = file_pixels(image)
     elif isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).pixels
-    elif _is_masked(image):
+    elif is_masked(image):
         raise TypeError("image: expected an array without a mask, got a masked array")
     elif hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
         pixels = _checked(np.asarray(image))
@@ -368,12 +367,6 @@ def _checked(pixels: NDArray[np.generic]) -> Pixels:
             f"image: expected shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4), got {shape}"
         )
     return cast("Pixels", pixels[:, :, 0] if shape[2:] == (1,) else pixels)
-
-
-def _is_masked(image: object) -> bool:
-    # `numpy.ma` takes as long to import as all of this package, and a program that has a masked
-    # array has imported it.
-    return "numpy.ma" in sys.modules and isinstance(image, np.ma.MaskedArray)
 
 
 def _tidy(pixels: Pixels) -> Pixels:
