@@ -35,7 +35,7 @@ def made(side: int) -> Iterator[tuple[str, Image.Image]]:
         "waves": waves,
         "noise": 128 + 2 * noise,
         "grain": waves + noise / 4,
-        "areas": np.kron(cells, np.ones((8, 8, 1))),
+        "areas": np.kron(cells, np.ones((8, 8, 1)))[:side, :side],
         "ramp": np.stack([x * 255 / side, y * 255 / side, (x + y) * 127 / side], 2),
         "dots": np.where(rng.random((side, side, 1)) < 0.1, cells[0, 0], cells[0, 1]),
     }

@@ -1,8 +1,24 @@
-"""Run the command line program: ``python -m kmeans_c``."""
+"""Run the command line program: ``python -m kmeans_c``, and what ``kmeans-c`` starts."""
 
+import os
 import sys
 
-from kmeans_c.cli import main
+try:  # nothing is written yet: Ctrl-C ends the process at once
+    from kmeans_c.command import ending
+except KeyboardInterrupt:
+    os._exit(130)
+
+
+def main() -> int:
+    """Run the program as the process that it is: a signal ends it at once, from here on."""
+    try:
+        ending.install()
+    except KeyboardInterrupt:
+        os._exit(130)
+    from kmeans_c.cli import main as run  # noqa: PLC0415 - takes most of the time before the work
+
+    return run()
+
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -91,6 +91,10 @@ def check_target(path: FilePath, *, overwrite: bool = False) -> os.stat_result |
     return found
 
 
+# What `atomic_write` is at: whatever ends the process without unwinding it removes these.
+temporaries: set[str] = set()
+
+
 def atomic_write(
     path: FilePath,
     data: bytes | memoryview,
@@ -127,6 +131,7 @@ def atomic_write(
     contents = memoryview(data).cast("B")
     old = check_target(file, overwrite=overwrite)
     temporary = os.path.join(_folder(file), f".kmeans-c-{os.urandom(8).hex()}.tmp")  # noqa: PTH118
+    temporaries.add(temporary)
     try:
         # Until it has its final permissions, what may replace a private file is private. A new file
         # has nothing to hide: the umask (and the folder's default ACL) shall decide as usual.
@@ -151,6 +156,8 @@ def atomic_write(
         if isinstance(error, OSError) and error.errno is not None:
             raise OSError(error.errno, error.strerror, file) from error
         raise
+    finally:
+        temporaries.discard(temporary)
     _sync_folder(_folder(file))
 
 

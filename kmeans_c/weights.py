@@ -9,6 +9,9 @@ from kmeans_c.histogram import MAX_TOTAL
 # The largest float becomes this.
 SCALE = 1 << 16
 
+# Weights between two looks at signals: some 10 ms.
+WEIGHTS_PER_CHUNK = 1 << 20
+
 
 def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int64]:
     """Integers in proportion to the weights, all above 0.
@@ -27,20 +30,30 @@ def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
         raise TypeError(f"weights: expected numbers, got dtype {array.dtype}")
     if array.shape != shape:
         raise ValueError(f"weights: expected shape {shape}, got {array.shape}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError("weights: contains NaN or infinity")
-    least, most = array.min(), array.max()
+    flat = array.reshape(-1)
+    chunks = [slice(i, i + WEIGHTS_PER_CHUNK) for i in range(0, len(flat), WEIGHTS_PER_CHUNK)]
+    floats = array.dtype.kind == "f"
+    extremes = []
+    for chunk in chunks:
+        if floats and not np.isfinite(flat[chunk]).all():
+            raise ValueError("weights: contains NaN or infinity")
+        extremes += [flat[chunk].min(), flat[chunk].max()]
+    least, most = min(extremes), max(extremes)
     if least < 0:
         raise ValueError(f"weights: expected at least 0, got {least}")
     if most == 0:
         raise ValueError("weights: expected some above 0")
-    if array.dtype.kind == "f":
-        shares = array.astype(np.float64) / float(most)
-        return np.maximum(np.rint(SCALE * shares).astype(np.int64), 1)
+    whole = np.empty(len(flat), np.int64)
+    if floats:
+        for chunk in chunks:
+            shares = flat[chunk].astype(np.float64) / float(most)
+            whole[chunk] = np.maximum(np.rint(SCALE * shares).astype(np.int64), 1)
+        return whole.reshape(shape)
     if int(most) * array.size > MAX_TOTAL:
         raise ValueError(f"weights: expected at most {MAX_TOTAL // array.size}, got {most}")
-    whole = array.astype(np.int64)
-    if least > 0:
-        return np.maximum(whole, 1)
-    factor = max(1, min(SCALE, MAX_TOTAL // (2 * int(most) * array.size)))
-    return np.maximum(whole * factor, 1)
+    factor = max(1, min(SCALE, MAX_TOTAL // (2 * int(most) * array.size))) if least == 0 else 1
+    for chunk in chunks:
+        whole[chunk] = flat[chunk]
+        whole[chunk] *= factor
+        np.maximum(whole[chunk], 1, out=whole[chunk])
+    return whole.reshape(shape)

@@ -1,8 +1,11 @@
 """A bar on the terminal that says how far many files have come."""
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
+
+from kmeans_c.command import ending
 
 # What takes a line and says whether it has printed it, and what counts a file.
 Print = Callable[[TextIO, str], bool]
@@ -27,7 +30,7 @@ def progress(n_files: int, stream: TextIO | None) -> Iterator[tuple[Print, Step]
         Says that a file is done.
     """
     bar = _bar(stream) if n_files > 1 and stream is not None and stream.isatty() else None
-    if bar is None:
+    if bar is None or stream is None:
         yield lambda _stream, _line: False, lambda: None
         return
     task = bar.add_task("", total=n_files)
@@ -42,8 +45,17 @@ def progress(n_files: int, stream: TextIO | None) -> Iterator[tuple[Print, Step]
         bar.advance(task)
         bar.refresh()
 
-    with bar:
-        yield print_line, step
+    # A bar hides the cursor; and standard error leads nowhere while libraries are kept quiet.
+    terminal = os.dup(stream.fileno())
+    try:
+        with ending.at_end(lambda: _show_cursor(terminal)), bar:
+            yield print_line, step
+    finally:
+        os.close(terminal)
+
+
+def _show_cursor(terminal: int) -> None:
+    os.write(terminal, b"\r\x1b[2K\x1b[?25h")
 
 
 def _bar(stream: TextIO | None) -> Any:

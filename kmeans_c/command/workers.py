@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
-from kmeans_c.command import signals
+from kmeans_c.command import ending, signals
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
@@ -70,8 +70,8 @@ def run(
     waiting = iter(jobs)
     again: deque[Job] = deque()
     workers: list[_Worker[Job, Result]] = []
-    try:
-        workers += (_Worker(function) for _ in range(n_workers))
+    with ending.at_end(lambda: _end_all(workers)), _stopped(workers):
+        workers.extend(_Worker(function) for _ in range(n_workers))
         while True:
             for worker in workers:
                 while len(worker.jobs) < AHEAD and again:
@@ -91,9 +91,26 @@ def run(
         for worker in workers:
             worker.connection.close()  # which they take for the end
             worker.ended()
+
+
+@contextlib.contextmanager
+def _stopped(workers: "list[_Worker[Any, Any]]") -> Iterator[None]:
+    try:
+        yield
     finally:
         for worker in workers:
+            worker.process.terminate()
+        for worker in workers:
             worker.stop()
+
+
+def _end_all(workers: "list[_Worker[Any, Any]]") -> None:
+    """Let the workers end with this process, each as soon as it can."""
+    pids = [worker.process.pid for worker in workers]
+    for pid in pids:
+        if pid is not None:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
 
 
 class _Worker(Generic[Job, Result]):
@@ -104,12 +121,13 @@ class _Worker(Generic[Job, Result]):
         self.connection, theirs = context.Pipe()
         self.jobs: deque[Job] = deque()
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
-        if os.name == "posix":
-            # Otherwise multiprocessing starts it on the way, and lets all signals through again.
-            multiprocessing.resource_tracker.ensure_running()
-        # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
-        with signals.held(signal.SIGINT):
-            self.process.start()
+        with ending.deferred():  # a process that is half started would say so
+            if os.name == "posix":
+                # Otherwise multiprocessing starts it on the way, and lets all signals through.
+                multiprocessing.resource_tracker.ensure_running()
+            # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
+            with signals.held(signal.SIGINT):
+                self.process.start()
         theirs.close()
 
     def give(self, job: Job) -> None:
@@ -142,6 +160,7 @@ class _Worker(Generic[Job, Result]):
 def _serve(connection: "Connection[Any, Any]", function: Callable[[Any], Any]) -> None:
     """What a worker does until its parent is gone, or wants it to end."""
     signals.leave_to_parent(signal.SIGINT)
+    ending.install()
     with contextlib.suppress(EOFError, OSError, signals.Signalled), signals.as_exceptions():
         try:
             while True:
