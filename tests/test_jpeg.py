@@ -16,8 +16,8 @@ from kmeans_c import compress, quantize
 from kmeans_c.encoding import encode
 from kmeans_c.jpeg.beside import beside
 from kmeans_c.jpeg.options import SUBSAMPLINGS
-from kmeans_c.jpeg.sample import TILE, sampled
-from kmeans_c.jpeg.search import HIGHEST, LOWEST, encoded_within
+from kmeans_c.jpeg.sample import BAND, TILE, bands_of, tiles_of
+from kmeans_c.jpeg.search import HIGHEST, LOWEST, encoded_as, encoded_within
 from kmeans_c.jpeg.shown import Shown, decoded, shown_by
 from kmeans_c.jpeg.writer import baseline, compact, full_color
 
@@ -280,6 +280,53 @@ class TestSearch:
         )
         assert one == two
 
+    def test_large_picture(self):
+        """Of which bands and quick encodings give the size."""
+        indices = np.tile(quantize(photo(300, 400), 16).indices, (4, 4))
+        image = full_color(quantize(photo(300, 400), 16).palette, indices)
+        assert bands_of(image) is not image
+        for kind, quality in (("4:4:4", 50), ("4:2:0", 80)):
+            goal = len(compact(image, quality, kind)) + 100
+            found = [
+                encoded_within(
+                    image,
+                    goal,
+                    goal,
+                    lambda data: Shown(len(data), 0, 1),
+                    exact_mse=0,
+                    subsampling=kind,
+                    n_threads=n,
+                )
+                for n in (1, 2)
+            ]
+            assert found[0] == found[1]
+            assert found[0].quality == quality
+            assert len(found[0].data) <= goal < len(compact(image, quality + 1, kind))
+            # What was measured is the file with the standard tables.
+            assert found[0].shown.share == len(baseline(image, quality, kind))
+
+    def test_two_threads_do_not_mix_their_options(self):
+        quantized = quantize(photo(500, 600), 16)
+        image = full_color(quantized.palette, quantized.indices)
+
+        def measure(data):
+            return shown_by(data, photo(500, 600), quantized.palette, quantized.indices)
+
+        for quality in (20, 60, 95):
+            for kind in SUBSAMPLINGS:
+                one, two = (encoded_as(image, quality, kind, measure, n_threads=n) for n in (1, 2))
+                assert one == two
+                assert measure(two.data) == two.shown
+
+    def test_bands_are_rows_of_blocks(self):
+        image = full_color(SATURATED, noise(2000, 1500, 6))
+        bands = bands_of(image)
+        pixels, parts = np.asarray(image), np.asarray(bands)
+        rows = {pixels[y : y + BAND].tobytes() for y in range(0, 2000 - BAND + 1, BAND)}
+        found = [parts[y : y + BAND].tobytes() for y in range(0, bands.height, BAND)]
+        assert len(set(found)) == len(found) == 21
+        assert set(found) <= rows
+
     def test_more_bytes_where_the_picture_would_be_lost(self, image):
         goal = len(compact(image, 40, "4:4:4"))
         limit = len(compact(image, 90, "4:4:4"))
@@ -308,7 +355,7 @@ class TestSearch:
     def test_sample_consists_of_tiles(self, shape):
         indices = noise(*shape, 6)
         image = full_color(SATURATED, indices)
-        sample = sampled(image)
+        sample = tiles_of(image)
         if sample is image:
             assert (shape[0] // TILE) * (shape[1] // TILE) <= 128
             return

@@ -1,4 +1,10 @@
-"""A sample of a picture's tiles, whose JPEG estimates that of the whole picture."""
+"""Samples of a picture, whose JPEGs estimate that of the whole picture.
+
+Tiles are few enough to be encoded a dozen times; how the size grows with the quality, and which
+subsampling has the least error, are much the same as in the picture. How much detail they have by
+chance is not: for that there are bands, wide enough that scans of a progressive file code them as
+they code the picture.
+"""
 
 from __future__ import annotations
 
@@ -11,15 +17,18 @@ from kmeans_c.jpeg.shown import decoded
 # are blocks of the picture.
 TILE = 32
 
-# Size and error of a sample of 2^16 pixels are within 3 % of those of photos of ten megapixels.
-SAMPLE_PIXELS = 1 << 16
+TILE_PIXELS = 1 << 16
 
+# Of six photos of ten megapixels, a twentieth has the same bytes a pixel within 3 %, and the same
+# ratio of progressive to sequential bytes within 1 %.
+BAND = 16
+BAND_PIXELS = 1 << 19
 
 # Pixels at the edges of a tile that depend on the neighbouring tile.
 _EDGE = 2
 
 
-def sampled(image: Image.Image) -> Image.Image:
+def tiles_of(image: Image.Image) -> Image.Image:
     """Give tiles that lie evenly in a picture, side by side; all of a small picture.
 
     Parameters
@@ -28,7 +37,7 @@ def sampled(image: Image.Image) -> Image.Image:
         Of mode L or RGB.
     """
     columns, rows = image.width // TILE, image.height // TILE
-    wanted = SAMPLE_PIXELS // TILE**2
+    wanted = TILE_PIXELS // TILE**2
     if columns * rows <= 2 * wanted:
         return image
     down = min(rows, int(wanted**0.5))
@@ -44,6 +53,19 @@ def sampled(image: Image.Image) -> Image.Image:
             tile = image.crop((left, top, left + TILE, top + TILE))
             sample.paste(tile, (x * TILE, y * TILE))
     return sample
+
+
+def bands_of(image: Image.Image) -> Image.Image:
+    """Give rows of blocks that lie evenly in a picture; all of a picture of few pixels."""
+    rows = image.height // BAND
+    wanted = max(1, BAND_PIXELS // (BAND * image.width))
+    if rows <= 2 * wanted:
+        return image
+    bands = Image.new(image.mode, (image.width, wanted * BAND))
+    for y in range(wanted):
+        top = (2 * y + 1) * rows // (2 * wanted) * BAND
+        bands.paste(image.crop((0, top, image.width, top + BAND)), (0, y * BAND))
+    return bands
 
 
 def squared_error(sample: Image.Image, data: bytes, *, tiles: bool) -> int:

@@ -1,10 +1,10 @@
 """Choose the quality and the subsampling of a JPEG that has a number of bytes to fit in.
 
-The size as a function of the quality is known from some encodings of a sample (`sample.sampled`).
-A factor, the size of the whole picture over that of its sample at one quality, makes it the size of
-the file. Quick encodings of the whole picture with the standard tables correct the factor, and then
-the real one does, until the best quality that fits by the estimate is one that was tried: mostly
-after two quick encodings and one real one.
+How the size grows with the quality is known from some encodings of a sample of tiles (`sample`). A
+factor, the size of the whole picture over that of its tiles at one quality, makes it the size of
+the file. Bands of the picture and one quick encoding of all of it (with the standard tables) give
+the factor, and then the real encoding corrects it, until the best quality that fits by the estimate
+is one that was tried: mostly after one or two real encodings.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from PIL import Image
 
 from kmeans_c.jpeg.beside import beside
 from kmeans_c.jpeg.options import SUBSAMPLINGS
-from kmeans_c.jpeg.sample import sampled, squared_error
+from kmeans_c.jpeg.sample import bands_of, squared_error, tiles_of
 from kmeans_c.jpeg.shown import Shown
 from kmeans_c.jpeg.writer import baseline, compact
 
@@ -35,6 +35,9 @@ _FIRST, _SLOPE = 60, 0.018
 # out right or wrong by how the quantizer's steps happen to lie.)
 _HIGHEST_OF_ALL = 100
 _STEPS = 8
+
+# Between the two qualities that give the slope of a large picture.
+_SPAN = 2
 
 Measure = Callable[[bytes], Shown]
 
@@ -65,7 +68,6 @@ def encoded_as(
     subsampling: str,
     measure: Measure,
     *,
-    quick: bytes | None = None,
     n_threads: int = 1,
 ) -> Jpeg:
     """Encode with a given quality and subsampling, and measure what the file shows.
@@ -73,11 +75,15 @@ def encoded_as(
     What is measured is the file with the standard tables: its coefficients, and so its pixels, are
     the same, and it can be decoded while the other is still being encoded.
     """
-    file = baseline(image, quality, subsampling) if quick is None else quick
+    parallel = n_threads > 1
+
+    def shown_by_quick() -> Shown:
+        # Pillow keeps the options of a `save` in the image while it is going on.
+        own = image.copy() if parallel else image
+        return measure(baseline(own, quality, subsampling))
+
     data, shown = beside(
-        lambda: compact(image, quality, subsampling, len(file)),
-        lambda: measure(file),
-        parallel=n_threads > 1,
+        lambda: compact(image, quality, subsampling), shown_by_quick, parallel=parallel
     )
     return Jpeg(data, quality, None if image.mode == "L" else subsampling, shown)
 
@@ -151,18 +157,11 @@ class _Curve:
         self.tiles = tiles
         self.subsampling = subsampling
         self.files: dict[int, bytes] = {}
-        self.quick: dict[int, int] = {}
 
     def size(self, quality: int) -> int:
         if quality not in self.files:
-            quick = baseline(self.sample, quality, self.subsampling)
-            self.quick[quality] = len(quick)
-            self.files[quality] = compact(self.sample, quality, self.subsampling, len(quick))
+            self.files[quality] = compact(self.sample, quality, self.subsampling)
         return len(self.files[quality])
-
-    def quick_size(self, quality: int) -> int:
-        self.size(quality)
-        return self.quick[quality]
 
     def best(self, goal: float, lowest: int, highest: int = HIGHEST) -> int | None:
         """Give the highest quality that takes no more than `goal` bytes; None if there is none."""
@@ -197,6 +196,34 @@ class _Curve:
         return squared_error(self.sample, self.files[quality], tiles=self.tiles)
 
 
+class _Line(NamedTuple):
+    """The logarithm of the size as a linear function of the quality, near one quality."""
+
+    quality: int
+    size: float
+    slope: float
+
+    @classmethod
+    def between(cls, one: tuple[int, int], other: tuple[int, int]) -> _Line:
+        """Go through two points."""
+        slope = math.log(other[1] / one[1]) / (other[0] - one[0])
+        return cls(*one, max(slope, _SLOPE / 4))
+
+    def through(self, quality: int, size: int) -> _Line:
+        """Go through another point with the same slope."""
+        return self._replace(quality=quality, size=size)
+
+    def scaled(self, factor: float) -> _Line:
+        """Multiply all sizes."""
+        return self._replace(size=factor * self.size)
+
+    def best(self, goal: int) -> int:
+        """Give the highest quality whose size is within the goal."""
+        if goal < 1:
+            return 0
+        return self.quality + math.floor(math.log(goal / self.size) / self.slope)
+
+
 class _Search:
     """What was tried with a picture and its sample."""
 
@@ -207,14 +234,18 @@ class _Search:
         self.measure = measure
         self.n_threads = n_threads
         self.lowest = LOWEST
-        self.sample = sampled(image)
+        self.sample = tiles_of(image)
         tiles = self.sample is not image
         self.curves = {kind: _Curve(self.sample, kind, tiles=tiles) for kind in subsamplings}
         self.tried: dict[str, dict[int, Jpeg]] = {kind: {} for kind in subsamplings}
-        self.quick_sizes: dict[str, dict[int, int]] = {kind: {} for kind in subsamplings}
-        self.quick: tuple[str, int, bytes] | None = None  # the last one
-        areas = [x.width * x.height for x in (image, self.sample)]
-        self.factors = dict.fromkeys(subsamplings, areas[0] / areas[1])
+        self.bands = bands_of(image)
+        self.factors = dict.fromkeys(subsamplings, 1.0)
+        if tiles:
+            kind = subsamplings[-1]
+            of_bands, of_tiles = (
+                len(baseline(part, _FIRST, kind)) for part in (self.bands, self.sample)
+            )
+            self.factors = dict.fromkeys(subsamplings, self._of_all(of_bands) / of_tiles)
 
     def within(self, goal: int) -> Jpeg | None:
         """Give the best file of no more than `goal` bytes, with the subsampling that suits it."""
@@ -279,27 +310,63 @@ class _Search:
 
     def _best(self, kind: str, goal: int, highest: int = HIGHEST) -> Jpeg | None:
         """Give the best file of a subsampling that takes no more than `goal` bytes."""
-        curve, tried, sizes = self.curves[kind], self.tried[kind], self.quick_sizes[kind]
+        curve, tried = self.curves[kind], self.tried[kind]
+        large = self.bands is not self.image
+        line = self._line(kind, goal, highest) if large else None
         while True:
-            fits = goal / self.factors[kind]
-            quality = curve.best(fits, self.lowest, highest) or self.lowest
+            if line is None:
+                fits = goal / self.factors[kind]
+                quality = curve.best(fits, self.lowest, highest) or self.lowest
+            else:
+                quality = min(max(line.best(goal), self.lowest), highest)
             if quality in tried:
                 break
-            if tried or quality in sizes:
-                self._try(kind, quality)
-            else:
-                sizes[quality] = len(self._quick(kind, quality))
-                self.factors[kind] = sizes[quality] / curve.quick_size(quality)
+            found = self._try(kind, quality)
+            if line is not None:
+                line = line.through(quality, len(found.data))
         while len(tried[quality].data) > goal and quality > self.lowest:
             quality -= 1
             self._try(kind, quality)
         fitting = [quality for quality, jpeg in tried.items() if len(jpeg.data) <= goal]
         return tried[max(fitting)] if fitting else None
 
-    def _quick(self, kind: str, quality: int) -> bytes:
-        if self.quick is None or self.quick[:2] != (kind, quality):
-            self.quick = kind, quality, baseline(self.image, quality, kind)
-        return self.quick[2]
+    def _line(self, kind: str, goal: int, highest: int) -> _Line:
+        """Estimate the sizes of a large picture near a goal without a real encoding of it.
+
+        The ratio of a real to a quick size is that of the bands.
+        """
+        curve = self.curves[kind]
+
+        def fitting() -> int:
+            return curve.best(goal / self.factors[kind], self.lowest, highest) or self.lowest
+
+        quality = fitting()
+        ratio = len(compact(self.bands, quality, kind)) / len(baseline(self.bands, quality, kind))
+        of_bands = self._of_all(len(baseline(self.bands, quality, kind)))
+        self.factors[kind] = ratio * of_bands / curve.size(quality)
+        first = fitting()
+        while True:
+            second = first + _SPAN if first + _SPAN <= _HIGHEST_OF_ALL else first - _SPAN
+            line = _Line.between(*self._quick_sizes(kind, first, second)).scaled(ratio)
+            best = min(max(line.best(goal), self.lowest), highest)
+            if abs(best - first) <= 2 * _SPAN:
+                return line
+            first = best
+
+    def _quick_sizes(self, kind: str, one: int, other: int) -> list[tuple[int, int]]:
+        """Encode the picture at two qualities with the standard tables."""
+        parallel = self.n_threads > 1
+        copy = self.image.copy() if parallel else self.image  # as in `encoded_as`
+        sizes = beside(
+            lambda: len(baseline(copy, other, kind)),
+            lambda: len(baseline(self.image, one, kind)),
+            parallel=parallel,
+        )
+        return [(one, sizes[1]), (other, sizes[0])]
+
+    def _of_all(self, n_bytes: int) -> float:
+        """Scale the bytes of the bands to the whole picture."""
+        return n_bytes * self.image.height / self.bands.height
 
     def _try(self, kind: str, quality: int) -> Jpeg:
         tried = self.tried[kind]
@@ -309,7 +376,6 @@ class _Search:
                 quality,
                 kind,
                 self.measure,
-                quick=self._quick(kind, quality),
                 n_threads=self.n_threads,
             )
             tried[quality] = jpeg

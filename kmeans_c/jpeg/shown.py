@@ -69,7 +69,7 @@ def shown_by(
     nearest = mapper.map(pixels, n_threads=thread_count(n_threads))
     own = _first_equal(colors)[indices]
     return Shown(
-        share=np.count_nonzero(nearest == own) / indices.size,
+        share=int(np.count_nonzero(nearest == own)) / indices.size,
         mse=mean_squared_error(original[:, :, :3] if original.ndim == 3 else original, shown),
         colors=count_colors(shown),
     )
