@@ -282,10 +282,14 @@ def shown(samples, bits, photometric, *, extra=(), colormap=None, orientation=1,
         if photometric == WHITE_IS_ZERO:
             colors = white - colors
         below = np.maximum(alpha, 1)[:, :, np.newaxis] if associated else white
-        colors = np.minimum((2 * colors * 255 + below) // (2 * below), 255)
+        if bits == 16 and not associated and (n_colors > 1 or any(m in (1, 2) for m in meanings)):
+            colors //= 256
+        else:
+            colors = np.minimum((2 * colors * 255 + below) // (2 * below), 255)
     result = np.zeros((height, width, 4), np.uint8)
     result[:, :, :3] = colors.astype(np.uint8)
-    result[:, :, 3] = ((2 * alpha * 255 + white) // (2 * white)).astype(np.uint8)
+    alpha = alpha // 256 if bits == 16 else (2 * alpha * 255 + white) // (2 * white)
+    result[:, :, 3] = alpha.astype(np.uint8)
     result[result[:, :, 3] == 0] = 0
     return turned(result, orientation)
 

@@ -72,10 +72,10 @@ def opened(file: BinaryIO) -> ImageFile.ImageFile:
 
 
 def _opened_png(file: BinaryIO) -> ImageFile.ImageFile:
-    from PIL.PngImagePlugin import PngImageFile  # noqa: PLC0415 - as all decoders
+    from kmeans_c.images.png_reader import PngFile  # noqa: PLC0415 - as all decoders
 
     tidy = png_chunks.tidied(file)
-    image = PngImageFile(cast("Any", tidy.file), "")
+    image = PngFile(cast("Any", tidy.file), "")
     if tidy.profile is not None:
         image.info["icc_profile"] = tidy.profile
     return image

@@ -15,9 +15,9 @@ I;16, I;16B    grey of 16 bits, rounded to 8: value * 255 / 65535, or by the 12 
 I              as I;16 in a PPM; otherwise refused, as F is: no range says what is white
 =============  ===========================================================================
 
-16-bit RGB and RGBA of a PNG or PPM come from Pillow as the high byte of each sample, which is at
-most one level below the rounded value; TIFF is rounded (`tiff_pixels`). A transparent colour of a
-PNG or GIF becomes alpha 0.
+16-bit samples of colours and of alpha become their high byte, in PNG and TIFF as in the images that
+Pillow has opened, which is at most one level below the rounded value; those of a PPM are rounded. A
+transparent colour of a PNG or GIF becomes alpha 0.
 """
 
 from collections.abc import Callable
@@ -83,7 +83,7 @@ def scale_colour_key(image: ImageFile.ImageFile) -> None:
         image.info["transparency"] = key * 85
     elif raw_mode == "L;4":
         image.info["transparency"] = key * 17
-    elif raw_mode == "RGB;16B":
+    elif raw_mode == "RGB;16B" and not hasattr(image, "compares_16_bits"):  # of `png_reader`
         image.info["transparency"] = tuple(value >> 8 for value in key)
 
 

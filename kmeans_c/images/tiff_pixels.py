@@ -1,7 +1,9 @@
 """From the strips and tiles of a TIFF's page to its colours and alpha, of 8 bits each.
 
-A sample of n bits becomes v * 255 / (2^n - 1), rounded. Colours that are multiplied by alpha are
-divided by it first, in the samples' own precision.
+A sample of n bits becomes v * 255 / (2^n - 1), rounded. Of 16 bits, unless it is grey without
+alpha, it becomes its high byte, which is at most one level less: so do those of a PNG and of images
+that Pillow has opened, and one picture has the same colours in all of them. Colours that are
+multiplied by alpha are divided by it first, in the samples' own precision, and rounded.
 """
 
 from __future__ import annotations
@@ -50,9 +52,12 @@ def decode(file: BinaryIO, layout: Layout) -> tuple[Image.Image, NDArray[np.uint
         if layout.photometric in (tl.CIELAB, tl.ICCLAB):
             colors = _lab(samples, layout)
         else:
-            colors = _eight_bit(samples[:, :, :n_colors], layout.bits, divisor)
+            high = layout.bits == 16 and (n_colors > 1 or alpha is not None) and divisor is None
+            reduce = _high_bytes if high else _eight_bit
+            colors = reduce(samples[:, :, :n_colors], layout.bits, divisor)
     if alpha is not None:
-        alpha = _eight_bit(alpha[:, :, np.newaxis], layout.bits)[:, :, 0]
+        reduce = _high_bytes if layout.bits == 16 else _eight_bit
+        alpha = reduce(alpha[:, :, np.newaxis], layout.bits, None)[:, :, 0]
     return _image(colors, layout.photometric), alpha
 
 
@@ -186,6 +191,10 @@ def _eight_bit(samples: Samples, bits: int, alpha: Samples | None = None) -> NDA
         scaled = (part * np.uint64(255) + below // np.uint64(2)) // below
         result[top : top + step] = np.minimum(scaled, np.uint64(255)).astype(np.uint8)
     return result
+
+
+def _high_bytes(samples: Samples, _bits: int, _alpha: Samples | None) -> NDArray[np.uint8]:
+    return (samples >> 8).astype(np.uint8)
 
 
 def _lab(samples: Samples, layout: Layout) -> NDArray[np.uint8]:
