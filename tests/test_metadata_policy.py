@@ -11,12 +11,15 @@ import hostile
 import numpy as np
 import pytest
 import tagged_tiff
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image
 
-from kmeans_c import compress
+from kmeans_c import cli, compress
 from kmeans_c.images import metadata as policy_table
 from kmeans_c.images import read_image
 from kmeans_c.images.frames import read_frames
+from kmeans_c.views.report import report
 
 POLICIES = ("none", "safe", "keep")
 
@@ -381,3 +384,61 @@ def test_the_documentation_is_the_module_s_table():
     ][1:]
     table = policy_table.__doc__.split("=\n")[2].splitlines()[:-1]
     assert [re.split(r"  +", line) for line in table] == rows
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow's, of what it skips
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 1 << 16), st.integers(0, 255)), min_size=1, max_size=4))
+def test_damaged_tags(changes):
+    """Whatever a stranger's tags are: one kind of error, or a file that can be read again."""
+    data = bytearray(pages())
+    for at, value in changes:
+        data[at % len(data)] = value
+    try:
+        target, _ = written(bytes(data), "tiff", "keep", first=True)
+    except (OSError, ValueError):
+        return
+    assert read_image(io.BytesIO(target)).frames == 1
+    tagged_tiff.read(target)
+
+
+def test_many_pages_that_share_a_large_value():
+    """Memory is bounded by the bytes that are read, not by their multiple."""
+    from kmeans_c.images.tiff_metadata import read_chain
+
+    pixel = hostile.photo(1, 1)
+    n, size = 40, 1 << 22
+    source = bytearray(tagged_tiff.tiff([(pixel, {50001: (7, b"12345")})] * n))
+    shared = len(source)
+    entry = struct.pack("<HHI", 50001, 7, 5)
+    at = source.find(entry)
+    while at >= 0:
+        struct.pack_into("<II", source, at + 4, size, shared)
+        at = source.find(entry, at + 1)
+    file = io.BytesIO(bytes(source) + bytes(size))
+    chain = read_chain(file)
+    kept = [chain.metadata(number, None)[0].tags for number in range(n)]
+    assert sum(len(field.data) for tags in kept for _, field in tags) == 1 << 26
+
+
+def test_shared_palette(tmp_path, monkeypatch, capfd):
+    """The flow of several files follows the policy too."""
+    monkeypatch.chdir(tmp_path)
+    for number in range(2):
+        Path(f"{number}.tif").write_bytes(still("tiff"))
+    assert cli.main(["0.tif", "1.tif", "--shared-palette", "-d", "out", "--allow-larger"]) == 0
+    lines = capfd.readouterr().out.splitlines()
+    assert all("TIFF tags 50001, which are unknown, are left out" in line for line in lines[:2])
+    for number in range(2):
+        data = Path(f"out/{number}.tif").read_bytes()
+        found = {name for name, (mark, _) in MARKS.items() if mark in data}
+        assert found == set(SAFE)
+
+
+def test_previews_and_reports_hold_no_metadata(tmp_path):
+    (tmp_path / "a.tif").write_bytes(still("tiff"))
+    compress(tmp_path / "a.tif", tmp_path / "b.png", 4, metadata="keep", preview=tmp_path / "p.png")
+    page = report(tmp_path / "a.tif", [4]).encode()
+    for mark, _ in MARKS.values():
+        assert mark not in (tmp_path / "p.png").read_bytes()
+        assert mark not in page

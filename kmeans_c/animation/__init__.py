@@ -18,7 +18,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from itertools import chain
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,16 +31,17 @@ from kmeans_c.checks import check_choice, check_int
 from kmeans_c.clustering import Fit, fit
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import ANIMATED
-from kmeans_c.images.fields import Folder
 from kmeans_c.images.frames import Animation, packed, read_frames
 from kmeans_c.images.metadata import Metadata, fitted, kept
 from kmeans_c.images.modes import OPAQUE
 from kmeans_c.images.tiff_file import Pages
-from kmeans_c.images.tiff_metadata import tiff_folder
 from kmeans_c.integrity import as_palette
 from kmeans_c.mapping import PaletteMap
 from kmeans_c.method import as_method
 from kmeans_c.threads import thread_count
+
+if TYPE_CHECKING:
+    from kmeans_c.images.fields import Folder
 
 _LARGEST_SIDE = {"gif": 65535, "webp": 1 << 14}
 
@@ -260,6 +261,8 @@ class QuantizedAnimation:
         self.palettes = palettes
 
     def _page(self, number: int, policy: str) -> Folder:
+        from kmeans_c.images.tiff_metadata import tiff_folder  # noqa: PLC0415 - few write pages
+
         pages = self.animation.pages or (self.animation.metadata,)
         about = kept(pages[min(number, len(pages) - 1)], policy)
         return tiff_folder(fitted(about, "tiff", policy))

@@ -14,7 +14,7 @@ from PIL import Image, ImageFile
 from kmeans_c.checks import check_choice, check_int, is_masked
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
-from kmeans_c.images import gif_file, jpeg_file, modes, png_file, tiff_metadata
+from kmeans_c.images import gif_file, jpeg_file, modes, png_file
 from kmeans_c.images.color_management import Conversion, meaning
 from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.indexed import Indexed, indexed_of
@@ -249,7 +249,11 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     if kind == "png":
         chunks = png_file.color_chunks(file)
         animated = png_file.count_frames(file)
-    chain = tiff_metadata.read_chain(file) if kind == "tiff" else None
+    chain = None
+    if kind == "tiff":
+        from kmeans_c.images.tiff_metadata import read_chain  # noqa: PLC0415 - few images are TIFF
+
+        chain = read_chain(file)
     image = opened(file if animated is None else png_file.without_animation(file))
     if chain is not None and chain.pages[0]:  # behind a thumbnail
         image.seek(chain.pages[0])

@@ -78,8 +78,25 @@ class Folder:
         return bool(self.fields or self.folders)
 
 
+class Budget:
+    """Bytes that may be read of several directories: many may point to the same large value."""
+
+    def __init__(self, left: int = _MAX_TOTAL) -> None:
+        self.left = left
+
+    def takes(self, n_bytes: int) -> bool:
+        """Count bytes, unless they are too many."""
+        fits = n_bytes <= min(self.left, _MAX_FIELD)
+        self.left -= n_bytes if fits else 0
+        return fits
+
+
 def read_folder(
-    directory: Directory, wanted: Callable[[int], bool] | None = None, *, deepest: int = _DEEPEST
+    directory: Directory,
+    wanted: Callable[[int], bool] | None = None,
+    *,
+    deepest: int = _DEEPEST,
+    budget: Budget | None = None,
 ) -> Folder:
     """Read a directory with the folders of EXIF in it; what makes no sense is left out.
 
@@ -90,26 +107,28 @@ def read_folder(
         Whether a tag is to be read; default: all.
     deepest : int
         How many folders may lie in each other.
+    budget : Budget, optional
+        What may be read of this and other directories; default: 64 MiB.
     """
-    found, left = Folder(), _MAX_TOTAL
+    found = Folder()
+    budget = Budget() if budget is None else budget
     inline = (directory.entry_bytes - 4) // 2
     for tag, (kind, count, _, place) in directory.entries.items():
         if wanted is not None and not wanted(tag) and tag not in _FOLDERS:
             continue
         single, size = _SIZES.get(kind, (0, 0))
         length = count * size
-        if not size or kind in _BIG or length > min(left, _MAX_FIELD):
+        if not size or kind in _BIG:
             continue
         at = place + 4 + inline
         if length > inline:
             at = _offset(directory, at)
-        if at + length > directory.size:
+        if at + length > directory.size or not budget.takes(length):
             continue
         directory.file.seek(at)
         data = directory.file.read(length)
         if len(data) < length:
             continue
-        left -= length
         if directory.order == ">" and single > 1:
             data = np.frombuffer(data, f">u{single}").astype(f"<u{single}").tobytes()
         if tag not in _FOLDERS:
@@ -119,7 +138,7 @@ def read_folder(
                 inner = directory_at(directory, int.from_bytes(data, "little"))
             except SyntaxError:
                 continue
-            folder = read_folder(inner, deepest=deepest - 1)
+            folder = read_folder(inner, deepest=deepest - 1, budget=budget)
             if folder:
                 found.folders[tag] = folder
     return found

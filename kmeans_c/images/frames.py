@@ -1,12 +1,14 @@
 """Reading animations and pages: every frame as the viewer sees it, one at a time."""
 
+from __future__ import annotations
+
 import contextlib
 import io
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from types import TracebackType
-from typing import Any, BinaryIO, NamedTuple, Self, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +30,9 @@ from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.images.orientation import SIDEWAYS, upright
-from kmeans_c.images.tiff_metadata import Chain, read_chain
+
+if TYPE_CHECKING:
+    from kmeans_c.images.tiff_metadata import Chain
 
 Packed = NDArray[np.uint32]
 
@@ -376,7 +380,11 @@ def _read_webp(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
 def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
     """Read a still image, or the pages of a TIFF, each of which has its own size and profile."""
     chunks = png_file.color_chunks(file) if format_of(file) == "png" else {}
-    chain = read_chain(file) if format_of(file) == "tiff" else None
+    chain = None
+    if format_of(file) == "tiff":
+        from kmeans_c.images.tiff_metadata import read_chain  # noqa: PLC0415 - few files are TIFF
+
+        chain = read_chain(file)
     image = opened(png_file.without_animation(file))
     numbers = _check_pages(image, limits, chain)
     image.seek(numbers[0])

@@ -22,19 +22,20 @@ scan; where a photographer stood is in EXIF. The orientation is in the pixels al
 EXIF and XMP becomes 1. A thumbnail, which shows the picture before, is kept with EXIF only.
 """
 
+from __future__ import annotations
+
 import math
 import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
 from kmeans_c.checks import check_choice
 from kmeans_c.images import exif as exif_data
 from kmeans_c.images import iptc
-from kmeans_c.images.fields import ASCII, Field, Folder, parsed, structure_of
 from kmeans_c.images.png_file import chunk
 
 POLICIES = ("none", "safe", "keep")
@@ -58,6 +59,10 @@ JPEG_SEGMENT = 65533
 JPEG_XMP = 65504
 
 _MAX_DPI = 1_000_000.0
+
+
+if TYPE_CHECKING:
+    from kmeans_c.images.fields import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +219,16 @@ def fitted(metadata: Metadata, kind: str, policy: str) -> Metadata:
 def _with_names(metadata: Metadata) -> Metadata:
     """Put the author and the copyright of a PNG's texts into EXIF, unless it has them."""
     texts = dict(metadata.texts)
+    if not any(texts.get(key) for key in SAFE_TEXTS):
+        return metadata
+    from kmeans_c.images.fields import (  # noqa: PLC0415 - few files have these texts
+        ASCII,
+        Field,
+        Folder,
+        parsed,
+        structure_of,
+    )
+
     given = {
         tag: texts[key].encode("utf-8", "replace")
         for tag, key in zip(SAFE_TAGS, SAFE_TEXTS, strict=True)

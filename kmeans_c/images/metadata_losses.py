@@ -1,7 +1,6 @@
 """What a metadata policy lets through and the output's format has no place for."""
 
 from kmeans_c.images import iptc
-from kmeans_c.images.fields import parsed
 from kmeans_c.images.metadata import (
     GEOREFERENCE,
     JPEG_SEGMENT,
@@ -47,14 +46,14 @@ def losses(metadata: Metadata, kind: str, policy: str) -> tuple[str, ...]:
 
 
 def _candidates(left: Metadata, kind: str, policy: str) -> list[tuple[str, bool]]:
-    has_exif = left.exif is not None and bool(parsed(left.exif))
+    has_exif = left.exif is not None and kind not in _WITH_EXIF and _says_something(left.exif)
     exif_name = "EXIF data" if policy == "keep" else "artist and copyright"
     # Others have EXIF for the two names.
     texts = [key for key, _ in left.texts if kind not in ("webp", "tiff") or key not in SAFE_TEXTS]
     jpeg = kind == "jpeg"
     long_iptc = jpeg and left.iptc is not None and iptc.jpeg_segment(left.iptc) is None
     return [
-        (exif_name, has_exif and kind not in _WITH_EXIF),
+        (exif_name, has_exif),
         (f"{exif_name} above 64 KiB", jpeg and len(left.exif or b"") + 6 > JPEG_SEGMENT),
         ("XMP data", bool(left.xmp) and kind not in _WITH_EXIF),
         ("XMP data above 64 KiB", jpeg and len(left.xmp or b"") > JPEG_XMP),
@@ -62,6 +61,12 @@ def _candidates(left: Metadata, kind: str, policy: str) -> list[tuple[str, bool]
         ("IPTC data above 64 KiB", long_iptc),
         ("texts", bool(texts) and kind not in _WITH_TEXTS),
     ]
+
+
+def _says_something(exif: bytes) -> bool:
+    from kmeans_c.images.fields import parsed  # noqa: PLC0415 - most outputs hold EXIF
+
+    return bool(parsed(exif))
 
 
 def _tag_names(tags: set[int]) -> list[str]:

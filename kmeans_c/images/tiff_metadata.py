@@ -30,6 +30,7 @@ from kmeans_c.images.fields import (
     BYTE,
     LONG,
     RATIONAL,
+    Budget,
     Field,
     Folder,
     parsed,
@@ -86,11 +87,14 @@ class Chain(NamedTuple):
         Which of them are pages.
     losses : tuple of str
         What the others are.
+    budget : Budget
+        What may be read of all of them.
     """
 
     directories: list[Directory]
     pages: list[int]
     losses: tuple[str, ...]
+    budget: Budget
 
     def numbers(self, n: int) -> list[int]:
         """Say which of the `n` directories that a decoder finds are pages."""
@@ -102,7 +106,9 @@ class Chain(NamedTuple):
         """Read what a directory says, see `read_tiff_metadata`; nothing of a damaged one."""
         if number >= len(self.directories):
             return Metadata(icc=icc), ()
-        return read_tiff_metadata(self.directories[number], icc, sideways=sideways)
+        return read_tiff_metadata(
+            self.directories[number], icc, sideways=sideways, budget=self.budget
+        )
 
 
 def read_chain(file: BinaryIO) -> Chain:
@@ -130,11 +136,15 @@ def read_chain(file: BinaryIO) -> Chain:
         (inner, "image in SubIFDs is", "images in SubIFDs are"),
     )
     losses = [f"{n} {one if n == 1 else more} left out" for n, one, more in counts if n > 0]
-    return Chain(found, pages, tuple(losses))
+    return Chain(found, pages, tuple(losses), Budget())
 
 
 def read_tiff_metadata(
-    directory: Directory, icc: bytes | None, *, sideways: bool | None = None
+    directory: Directory,
+    icc: bytes | None,
+    *,
+    sideways: bool | None = None,
+    budget: Budget | None = None,
 ) -> tuple[Metadata, tuple[str, ...]]:
     """Read what a page says, and name what no output can hold.
 
@@ -145,8 +155,10 @@ def read_tiff_metadata(
         The profile of the pixels as they will be.
     sideways : bool, optional
         Whether the orientation exchanges width and height; default: as the page's tag says.
+    budget : Budget, optional
+        See `read_folder`.
     """
-    folder = read_folder(directory, _is_carried)
+    folder = read_folder(directory, _is_carried, budget=budget)
     fields = folder.fields
     orientation = _short(fields.get(_ORIENTATION)) or 1
     losses = []
@@ -218,7 +230,8 @@ def _subfile_type(directory: Directory) -> int:
 
 
 def _count(directory: Directory, tag: int) -> int:
-    return directory.entries[tag][1] if tag in directory.entries else 0
+    count = directory.entries[tag][1] if tag in directory.entries else 0
+    return count if 4 * count <= directory.size else 0
 
 
 def _short(value: Field | None) -> int | None:
