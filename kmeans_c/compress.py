@@ -130,7 +130,7 @@ n_threads
         of another input. More bytes, but fewer than the input's, are taken where fewer than 0.9 of
         the pixels would show their own palette entry, or the PSNR would be more than 0.5 dB lower
         than that of the K colours; a lower quality, down to 10, where 30 is not smaller than the
-        input. `jpeg` describes the search.
+        input and the lower one meets both. `jpeg` describes the search.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
         Of a JPEG's chroma. Default: the one with the least error at that size; with `jpeg_quality`
         the first of these that is smaller than the input.

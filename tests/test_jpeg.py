@@ -348,8 +348,19 @@ class TestSearch:
 
     def test_nothing_is_small_enough(self, image):
         found = encoded_within(image, 100, 100, lambda _: Shown(1, 0, 1), exact_mse=0)
-        smallest = min(len(compact(image, 10, kind)) for kind in SUBSAMPLINGS)
+        smallest = min(len(compact(image, 30, kind)) for kind in SUBSAMPLINGS)
         assert len(found.data) == smallest > 100
+
+    @pytest.mark.parametrize("share", [1, 0.5])
+    def test_below_30_only_what_holds_the_picture(self, image, share):
+        sizes = [len(compact(image, quality, "4:2:0")) for quality in (20, 30)]
+        limit = sum(sizes) // 2
+        found = encoded_within(image, limit, limit, lambda _: Shown(share, 0, 1), exact_mse=0)
+        if share == 1:
+            assert 10 <= found.quality < 30
+            assert len(found.data) <= limit
+        else:
+            assert (found.quality, len(found.data)) == (30, sizes[1])
 
     @pytest.mark.parametrize("shape", [(33, 9000), (9000, 33), (700, 900), (64, 64), (1, 70_000)])
     def test_sample_consists_of_tiles(self, shape):

@@ -24,7 +24,8 @@ from kmeans_c.jpeg.writer import baseline, compact
 # Below 30 a JPEG shows its blocks; above 95 its bytes grow faster than its error falls.
 LOWEST, HIGHEST = 30, 95
 
-# Where no file of quality 30 is small enough: a file of this quality is still preferred to none.
+# Where no file of quality 30 is small enough, lower ones are tried, and taken if they still hold
+# the picture (`Shown.holds`), as those of soft scans do.
 LAST_RESORT = 10
 
 # Where the search for a quality starts, and how fast the logarithm of the size grows there.
@@ -110,7 +111,7 @@ def encoded_within(
         Of mode L or RGB.
     goal, limit : int
         Bytes without metadata. If even quality 30 takes more than `goal`, then the best that takes
-        no more than `limit`, of qualities 10..95.
+        no more than `limit`; if it takes more than that, then one of 10..29 that holds the picture.
     measure : callable
         Says what a file shows.
     exact_mse : float
@@ -126,7 +127,7 @@ def encoded_within(
     Returns
     -------
     Jpeg
-        The smallest that was tried if none is within the limit.
+        The smallest of quality 30 or more that was tried if none is within the limit.
     """
     kinds = [subsampling or "4:4:4"] if subsampling or image.mode == "L" else list(SUBSAMPLINGS)
     if quality is not None:
@@ -141,12 +142,15 @@ def encoded_within(
     found = search.within(goal)
     if found is None and goal < limit:
         found = search.within(limit)
+    last_resort = found is None
     if found is None:
         search.lowest = LAST_RESORT
         found = search.within(limit)
-    if found is None:
+    if found is not None and not found.shown.holds(exact_mse):
+        found = search.better(found, goal, limit, exact_mse)
+    if found is None or (last_resort and not found.shown.holds(exact_mse)):
         return search.smallest()
-    return found if found.shown.holds(exact_mse) else search.better(found, goal, limit, exact_mse)
+    return found
 
 
 class _Curve:
@@ -289,8 +293,9 @@ class _Search:
         return list(range(most.quality - 1, LAST_RESORT - 1, -1))[:_STEPS]
 
     def smallest(self) -> Jpeg:
-        """Give the smallest file of all that were tried."""
-        return min(self._jpegs(), key=lambda jpeg: len(jpeg.data))
+        """Give the smallest file of those of quality 30 and more that were tried."""
+        jpegs = (jpeg for jpeg in self._jpegs() if jpeg.quality >= LOWEST)
+        return min(jpegs, key=lambda jpeg: len(jpeg.data))
 
     def _jpegs(self) -> list[Jpeg]:
         return [jpeg for tried in self.tried.values() for jpeg in tried.values()]
