@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 OPAQUE = 255
 
+# A format without transparency takes pixels of at least this alpha: over white, as browsers draw
+# them, and over black they differ by at most 5 of 255 levels from what they are by themselves.
+NEARLY_OPAQUE = 250
+
 
 def solid_entries(palette: Colors) -> NDArray[np.int32]:
     """Return the entries that opaque pixels may take, ascending.
@@ -46,3 +50,17 @@ def clear_entry(palette: Colors) -> int | None:
     if palette.shape[1] < 4 or palette[:, 3].all():
         return None
     return int(palette[:, 3].argmin())
+
+
+def is_nearly_opaque(colors: Colors) -> bool:
+    """Say whether RGBA colours (..., 4) are not all opaque, but none is below `NEARLY_OPAQUE`."""
+    least = colors[..., 3].min(initial=OPAQUE)
+    return bool(NEARLY_OPAQUE <= least < OPAQUE)
+
+
+def over_white(colors: Colors) -> Colors:
+    """Return what RGBA colours (..., 4) show over white as RGB, rounded to the nearest."""
+    alpha = colors[..., 3:].astype(np.uint16)
+    mixed = alpha * colors[..., :3] + (OPAQUE - alpha) * OPAQUE
+    shown: Colors = ((mixed + OPAQUE // 2) // OPAQUE).astype(np.uint8)
+    return shown

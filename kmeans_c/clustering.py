@@ -18,6 +18,8 @@ The arithmetic, with which a comparison of everything with everything agrees bit
   distances, and a few more rounds follow: the geometric median instead of the mean (Weiszfeld).
 - Colours to be kept, and full transparency where there is some, are centroids that stay: they are
   neither moved nor refilled, and may be unused.
+- Opaque colours belong to opaque centroids alone, those with the fourth coordinate of alpha 255,
+  and a centroid with an opaque member has that coordinate (split_tree.py).
 - Inertia is the sum of weight times squared distance, in coordinates squared (spaces.units).
 
 Lloyd, S. P. (1982). Least squares quantization in PCM. IEEE Transactions on Information Theory

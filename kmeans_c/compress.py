@@ -32,7 +32,7 @@ from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
 from kmeans_c.quantize import Quantized
 from kmeans_c.rate import MOST_LOSS
 from kmeans_c.result import Compressed
-from kmeans_c.still import Writing, as_aim, described, quantized_as
+from kmeans_c.still import Writing, as_aim, described, quantized_as, without_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -230,7 +230,7 @@ n_threads
         wanted = False
     else:
         quantized, encoded = quantized_as(
-            picture,
+            picture := without_alpha(picture, writing.kind),
             dataclasses.replace(aim, allow_larger=allow_larger),
             writing,
             {"ITERS": ITERS, **method, **still},

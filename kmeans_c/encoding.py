@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from kmeans_c.alpha import NEARLY_OPAQUE, over_white
 from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
 from kmeans_c.images.metadata import Metadata, fitted, kept, png_chunks, save_options
@@ -58,6 +59,7 @@ _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may fol
 _ICO_START = b"\0\0\1\0"
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
 
+OPAQUE_FORMATS = ("jpeg", "bmp")
 _NO_TRANSPARENCY = "{} holds no transparency; png, webp and tiff do"
 
 _LARGEST_SIDE = {"jpeg": 65500, "webp": 16383, "gif": 65535, "ico": 256}
@@ -208,9 +210,9 @@ def encode(
     ------
     ValueError
         If there are more than 256 colours, no such format, or it can't hold the image: JPEG and
-        BMP have no transparency, GIF no partial transparency and a single transparent entry, and
-        JPEG, GIF, WebP and ICO have a largest width and height. If the palette needs a profile and
-        the format holds none.
+        BMP have no transparency, though colours of alpha 250 and more are drawn over white; GIF has
+        no partial transparency and a single transparent entry; JPEG, GIF, WebP and ICO have a
+        largest width and height. If the palette needs a profile and the format holds none.
     """
     kind = check_format(format)
     optimize = check_int("optimize", optimize, 0, MOST_OPTIMIZE)
@@ -220,6 +222,8 @@ def encode(
     check_holds(kind, indices.shape[1], indices.shape[0])
     seen, numbers = used(palette, indices)
     check_fits(seen, numbers, kind)
+    if kind in OPAQUE_FORMATS and palette.shape[1] == 4:
+        palette, seen = over_white(palette), over_white(seen)
     if not keep_palette:
         palette, indices = seen, numbers
     about = Metadata() if metadata is None else metadata
@@ -431,7 +435,7 @@ def check_holds(
             f"format: {kind} images have at most {largest} pixels a side, got {width} x {height}; "
             "png can hold it"
         )
-    if transparent and kind in ("jpeg", "bmp"):
+    if transparent and kind in OPAQUE_FORMATS:
         raise ValueError(f"format: {_NO_TRANSPARENCY.format(kind)}")
 
 
@@ -490,7 +494,7 @@ def misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) ->
                 "gif holds one transparent colour and no partial transparency; "
                 "png, webp and tiff hold them"
             )
-    elif np.any(alpha < OPAQUE):
+    elif np.any(alpha < NEARLY_OPAQUE):
         return _NO_TRANSPARENCY.format(kind)
     return None
 

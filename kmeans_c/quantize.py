@@ -206,7 +206,8 @@ def quantize(
         same.
     keep : (n, 3) or (n, 4) array_like, optional
         Up to K colours that shall be in the palette exactly, whether pixels have them or not:
-        integers 0..255, or text such as "#c8102e" or "red".
+        integers 0..255, or text such as "#c8102e" or "red". If they take all K entries, none is
+        left for the transparency or the opaque pixels of an image that has either.
     dither : {"none", "floyd-steinberg", "adaptive", "bayer", "blue-noise"}
         How areas get the mean colour of their pixels. "floyd-steinberg" [6]_ diffuses errors in
         serpentine order, two rows at a time; "adaptive" does so where colours change gently, and
@@ -238,6 +239,10 @@ def quantize(
     The result depends on the image's colours and their counts only: not on the order of the pixels,
     the number of threads or the SIMD level. Fully transparent pixels are one colour, whatever they
     hide.
+
+    Both ends of alpha are meanings. Opaque pixels get opaque entries (alpha 255) and, from K = 2 on,
+    fully transparent pixels the entry (0, 0, 0, 0), in every space and with every dithering;
+    translucent pixels get the nearest of all entries. With K = 1 the entry is opaque if a pixel is.
 
     References
     ----------

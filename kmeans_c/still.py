@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmeans_c.alpha import is_nearly_opaque, over_white
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.color_text import hex_text
 from kmeans_c.colors import count_distinct, hidden
 from kmeans_c.encoding import (
     FORMATS,
     MAX_COLORS,
+    OPAQUE_FORMATS,
     check_fits,
     check_holds,
     decodes_to,
@@ -112,6 +114,26 @@ def as_aim(
     from kmeans_c.targets import as_quality  # noqa: PLC0415 - few runs have a target
 
     return Aim(most, automatic, as_quality(quality), size, explicit)
+
+
+def without_alpha(picture: Picture, kind: str | None) -> Picture:
+    """Draw a picture that is opaque but for some faint pixels over white, if the format is opaque.
+
+    Other pictures come back as they are: `check_fits` refuses what such a format can't hold.
+    """
+    pixels = picture.pixels
+    if kind not in OPAQUE_FORMATS or pixels.shape[2:] != (4,) or not is_nearly_opaque(pixels):
+        return picture
+    n, least = int(np.count_nonzero(pixels[:, :, 3] < OPAQUE)), int(pixels[:, :, 3].min())
+    what = f"1 pixel of alpha {least} was" if n == 1 else f"{n} pixels of alpha {least} to 254 were"
+    note = f"alpha: {what} drawn over white"
+    indexed = picture.indexed
+    if indexed is not None:
+        colors, numbers = used(indexed.palette, indexed.indices)
+        indexed = dataclasses.replace(indexed, palette=over_white(colors), indices=numbers)
+    return dataclasses.replace(
+        picture, pixels=over_white(pixels), indexed=indexed, notes=(*picture.notes, note)
+    )
 
 
 def quantized_as(

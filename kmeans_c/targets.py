@@ -12,9 +12,10 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from kmeans_c.alpha import is_nearly_opaque, over_white
 from kmeans_c.checks import check_float, check_int
 from kmeans_c.counted_image import CountedImage
-from kmeans_c.encoding import MAX_COLORS, check_format, check_holds
+from kmeans_c.encoding import MAX_COLORS, OPAQUE_FORMATS, check_format, check_holds
 from kmeans_c.images import as_pixels
 from kmeans_c.perceptual import NOTICEABLE, Judge
 from kmeans_c.png import MOST_OPTIMIZE, OPTIMIZE
@@ -302,6 +303,8 @@ def encoded_to_size(
     lossy = check_float("lossy", lossy, 0, MOST_LOSS)
     pixels = as_pixels(image)
     check_holds(kind, pixels.shape[1], pixels.shape[0])
+    if kind in OPAQUE_FORMATS and pixels.shape[2:] == (4,) and is_nearly_opaque(pixels):
+        pixels = over_white(pixels)
     source = CountedImage(pixels, most=K, **options)
     if kind == "jpeg":
         from kmeans_c.jpeg.size import JpegSizeSearch  # noqa: PLC0415 - others need none of it

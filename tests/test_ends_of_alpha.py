@@ -204,3 +204,48 @@ def test_pillow_idiom_keeps_them(K):
     shown = np.asarray(result.convert("RGBA"))
     assert (shown[image[..., 3] == 255, 3] == 255).all()
     assert (shown[image[..., 3] == 0, 3] == 0).all()
+
+
+def nearly_opaque(alpha=254):
+    """An opaque picture but for one pixel."""
+    y, x = np.mgrid[:24, :32]
+    image = np.dstack([8 * x, 10 * y, 4 * (x + y), np.full(x.shape, 255)]).astype(np.uint8)
+    image[5, 7, 3] = alpha
+    return image
+
+
+@pytest.mark.parametrize("K", [4, 16, 256])
+@pytest.mark.parametrize("ending", ["bmp", "jpg"])
+def test_almost_opaque_pictures_fit_into_opaque_formats(tmp_path, ending, K):
+    image = nearly_opaque(250)
+    Image.fromarray(image).save(tmp_path / "in.png")
+    out = tmp_path / f"out.{ending}"
+    done = kmeans_c.compress(tmp_path / "in.png", out, K=K, allow_larger=True)
+    assert "alpha: 1 pixel of alpha 250 was drawn over white" in done.notes
+    with Image.open(out) as opened:
+        shown = np.asarray(opened.convert("RGB")).astype(int)
+    drawn = image[..., :3].copy()
+    drawn[5, 7] = [(250 * int(v) + 5 * 255 + 127) // 255 for v in image[5, 7, :3]]
+    differences = np.abs(shown - kmeans_c.quantize(drawn, K).to_array())
+    assert differences.max() == 0 if ending == "bmp" else differences.mean() < 9
+
+
+@pytest.mark.parametrize("ending", ["bmp", "jpg"])
+def test_what_quantize_returns_is_saved_so(tmp_path, ending):
+    image = nearly_opaque()[4:7, 4:9]
+    result = kmeans_c.quantize(image, 256)
+    assert result.palette[:, 3].min() == 254
+    result.save(tmp_path / f"out.{ending}")
+    with Image.open(tmp_path / f"out.{ending}") as opened:
+        assert opened.size == (5, 3)
+    sized = kmeans_c.quantize_to_size(image, 1 << 14, format=ending)
+    assert sized.data
+
+
+@pytest.mark.parametrize("ending", ["bmp", "jpg"])
+@pytest.mark.parametrize("alpha", [0, 1, 128, 249])
+def test_what_is_more_transparent_is_refused(tmp_path, ending, alpha):
+    Image.fromarray(nearly_opaque(alpha)[4:7, 4:9]).save(tmp_path / "in.png")
+    with pytest.raises(ValueError, match="holds no transparency"):
+        kmeans_c.compress(tmp_path / "in.png", tmp_path / f"out.{ending}", K=256)
+    assert not (tmp_path / f"out.{ending}").exists()
