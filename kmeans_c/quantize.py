@@ -240,8 +240,8 @@ def quantize(
     the number of threads or the SIMD level. Fully transparent pixels are one colour, whatever they
     hide.
 
-    Both ends of alpha are meanings. Opaque pixels get opaque entries (alpha 255) and, from K = 2 on,
-    fully transparent pixels the entry (0, 0, 0, 0), in every space and with every dithering;
+    Both ends of alpha are meanings. Opaque pixels get opaque entries (alpha 255) and, from K = 2
+    on, fully transparent pixels the entry (0, 0, 0, 0), in every space and with every dithering;
     translucent pixels get the nearest of all entries. With K = 1 the entry is opaque if a pixel is.
 
     References
