@@ -1,6 +1,7 @@
 """Read every image of some folders, and compare with independent readers: FOLDER [FOLDER ...].
 
-libvips, OpenCV and tifffile, those that are installed, read each file too. A file is
+libvips, OpenCV and tifffile, those that are installed, read each file too, and Pillow BMP and TIFF,
+which the package decodes by itself. A file is
 
 - equal: one of them shows the same 8-bit picture, exactly; JPEG, whose arithmetic is not defined
   to the last bit, within 3 levels; colours of a profile, CMYK and L*a*b* within 6;
@@ -28,6 +29,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from kmeans_c.images import read_image
 
@@ -60,7 +62,7 @@ def eight_bit(wide: NDArray[np.generic]) -> list[NDArray[np.generic]]:
 def by_vips(data: bytes, managed: bool) -> Iterator[NDArray[np.generic]]:
     import pyvips  # noqa: PLC0415 - may be missing
 
-    image = pyvips.Image.new_from_buffer(data, "", fail_on="error").autorot()
+    image = pyvips.Image.new_from_buffer(data, "", fail_on="none").autorot()
     if managed and image.get_typeof("icc-profile-data"):
         options = {"embedded": True, "intent": "relative", "black_point_compensation": True}
         image = image.icc_transform("srgb", **options)
@@ -97,6 +99,10 @@ def by_tifffile(data: bytes, _managed: bool) -> Iterator[NDArray[np.generic]]:
         raise ValueError("no TIFF")
     with tifffile.TiffFile(io.BytesIO(data)) as file:
         page = file.pages[0]
+        if page.compression == 6 and 513 in page.tags:  # old-style JPEG: its one stream
+            at, n = (np.ravel(page.tags[tag].value)[0] for tag in (513, 514))
+            yield from by_opencv(data[at : at + n], False)
+            return
         samples = page.asarray()
         if page.planarconfig == 2 and samples.ndim == 3:
             samples = np.moveaxis(samples, 0, 2)
@@ -161,11 +167,20 @@ def by_definition(data: bytes, _managed: bool) -> Iterator[NDArray[np.generic]]:
     yield pixels
 
 
+def by_pillow(data: bytes, _managed: bool) -> Iterator[NDArray[np.generic]]:
+    """Read BMP and TIFF, whose pixels the package reads by itself."""
+    if data[:2] not in (b"BM", b"II", b"MM"):
+        raise ValueError("neither")
+    with Image.open(io.BytesIO(data)) as image:
+        yield np.asarray(image.convert("RGBA"))
+
+
 READERS = {
     "libvips": by_vips,
     "OpenCV": by_opencv,
     "tifffile": by_tifffile,
     "definition": by_definition,
+    "Pillow": by_pillow,
 }
 
 
