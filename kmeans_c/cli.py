@@ -24,7 +24,8 @@ from kmeans_c.command.lines import (
     summary,
     write_line,
 )
-from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, place, planned
+from kmeans_c.command.paths import place
+from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, planned
 from kmeans_c.files import atomic_write, check_target
 from kmeans_c.palette import Palette
 from kmeans_c.result import Compressed
@@ -85,6 +86,7 @@ def _run(arguments: list[str]) -> int:
     with progress.progress(len(plan.jobs), sys.stderr if wants_bar else None) as (above, step):
         report = _Report(options, stream, above)
         report.begin(plan)
+        made = batch.folders_to_make(plan.jobs)
         if options.shared_palette:
             work.options["palette"] = _shared_palette(options, work, plan)
         for job, result in batch.do_all(work, plan.jobs, _workers(options, plan)):
@@ -95,6 +97,8 @@ def _run(arguments: list[str]) -> int:
             step()
         if options.save_palette is not None:
             report.attempt(options.save_palette, lambda: _save_palette(options, work, report.last))
+        if report.codes:
+            batch.remove_empty(made)
     report.end()
     return report.code()
 
@@ -316,18 +320,25 @@ class _Report:
         if self.options.verbose:
             for path, why in plan.skipped:
                 self._print(f"{shown(path)}: skipped: {why}")
+        elif plan.like_outputs and not (self.options.quiet or self.options.json):
+            first, n = shown(plan.like_outputs[0]), len(plan.like_outputs)
+            what = first if n == 1 else f"{first} and {n - 1} more"
+            self._print(f"{what}: skipped: named as outputs of this program (--suffix)")
         for error in plan.unreadable:
             self._fail(str(error.filename), None, Failure(reason(str(error.filename), error)))
 
     def done(self, job: Job, result: Compressed) -> None:
         if job.source == STANDARD:
             result = dataclasses.replace(result, input=STANDARD)
+        if job.note:
+            result = dataclasses.replace(result, notes=(*result.notes, job.note))
         self.totals.add(result)
         self.last = result
         if self.options.json:
             self._print(result.to_json())
         elif not self.options.quiet:
-            self._print(summary(result, job.shown_target, tried=self.options.dry_run))
+            line = summary(result, job.shown_target, tried=self.options.dry_run)
+            self._print(f"{line}; {job.note}" if job.note else line)
         elif result.metadata_kept and job.in_place:
             # --quiet hides no metadata that were to be removed.
             _complain(f"{shown(result.input)}: kept as it is: {METADATA_KEPT}")

@@ -237,13 +237,8 @@ class TestCollisions:
     @pytest.mark.parametrize(
         "arguments",
         [
-            ["in/a.png", "in/x/a.png", "-d", "out"],
-            ["-r", "in", "in/x", "-d", "out"],
             ["in/a.png", "in/a.png"],
             ["in/a.png", "in/../in/a.png", "-F", "webp"],
-            ["in/a.png", "in/a.jpg", "-F", "png"],
-            ["in/a.png", "in/a.jpg", "-F", "auto"],
-            ["in/a.png", "in/a.webp", "-d", "out", "-F", "auto"],
         ],
     )
     def test_refused_before_anything_is_written(self, tree, run, arguments):

@@ -218,6 +218,25 @@ def _importance(path: str, max_pixels: int) -> Pixels:
     return pixels
 
 
+def folders_to_make(jobs: Iterable[Job]) -> list[str]:
+    """List the folders that outputs need and that are not there, the inner ones first."""
+    found: set[str] = set()
+    for job in jobs:
+        folder = job.targets[0] if job.folder is not None else ""
+        while folder := os.path.dirname(folder):  # noqa: PTH120
+            if folder in found or os.path.lexists(folder):
+                break
+            found.add(folder)
+    return sorted(found, key=len, reverse=True)
+
+
+def remove_empty(folders: Iterable[str]) -> None:
+    """Remove folders that were made for outputs and got none."""
+    for folder in folders:
+        with contextlib.suppress(OSError):  # it has some, or was not made at all
+            os.rmdir(folder)  # noqa: PTH106
+
+
 def _make_folders(top: str, target: str) -> None:
     """Make the folders between `top` and a file in it; none of them may be a link."""
     os.makedirs(top, exist_ok=True)  # noqa: PTH103

@@ -1,16 +1,19 @@
 """Which input goes to which output: settled before anything is touched."""
 
 import argparse
-import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from kmeans_c.command.distinct import with_distinct_targets
 from kmeans_c.command.lines import shown
+from kmeans_c.command.paths import place
 from kmeans_c.encoding import FORMATS, format_for
 from kmeans_c.naming import SUFFIX, ByFormat, default_output, same_file
+
+_OUTPUT = "an output of this program"
 
 # The standard input or output, where a file's name could be.
 STANDARD = "-"
@@ -34,12 +37,15 @@ class Job(NamedTuple):
         Below this one folders are made for the output as they are needed.
     in_place : bool
         Whether the output shall replace the input.
+    note : str
+        Why the output has another name than usual.
     """
 
     source: str
     target: str | ByFormat
     folder: str | None = None
     in_place: bool = False
+    note: str = ""
 
     @property
     def targets(self) -> list[str]:
@@ -61,12 +67,15 @@ class Plan:
     jobs : list of Job
     skipped : list of (str, str)
         Files that are left out, and why.
+    like_outputs : list of str
+        Those of them that were left out for their names alone.
     unreadable : list of OSError
         Folders.
     """
 
     jobs: list[Job] = field(default_factory=list)
     skipped: list[tuple[str, str]] = field(default_factory=list)
+    like_outputs: list[str] = field(default_factory=list)
     unreadable: list[OSError] = field(default_factory=list)
 
 
@@ -81,8 +90,8 @@ def planned(options: argparse.Namespace) -> Plan:
     Raises
     ------
     RefusedError
-        If two outputs would be one file, an output is an input (unless it shall be), or a name says
-        no format.
+        If an input is named twice, an output is an input (unless it shall be), or a name says no
+        format.
     """
     plan = Plan()
     _check_words(options)
@@ -110,6 +119,10 @@ def planned(options: argparse.Namespace) -> Plan:
     if options.output is not None and not into:
         _check_ending(options.output, options)
     _skip_own(plan, options)
+    if not options.in_place and (options.output is None or into):
+        suffix = "" if options.output_dir is not None else SUFFIX
+        suffix = suffix if options.suffix is None else options.suffix
+        plan.jobs = with_distinct_targets(plan.jobs, suffix)
     _check_collisions(plan.jobs, force=options.force)
     return plan
 
@@ -205,6 +218,7 @@ def _walk(top: str, options: argparse.Namespace, plan: Plan) -> Iterator[str]:
                 yield entry.path
             else:
                 plan.skipped.append((entry.path, reason))
+                plan.like_outputs += [entry.path] if reason == _OUTPUT else []
         folders += reversed(inner)
 
 
@@ -219,7 +233,7 @@ def _unfit(entry: "os.DirEntry[str]", suffix: str) -> str | None:
         return "not a regular file"
     if ending.lower() not in _READ:
         return "not an image by its name"
-    return "an output of this program" if stem.endswith(suffix) else None
+    return _OUTPUT if stem.endswith(suffix) else None
 
 
 def _identity(folder: str | None) -> tuple[int, int] | None:
@@ -266,11 +280,3 @@ def _check_collisions(jobs: Sequence[Job], *, force: bool) -> None:
                     f"{name}: is an input, and the output of {shown(job.source)} as well"
                 )
         outputs |= dict.fromkeys(map(place, job.targets), job.source)
-
-
-def place(path: str) -> str:
-    """Where a name leads: equal for two names of one file that does not exist yet."""
-    folder, name = os.path.split(path)
-    with contextlib.suppress(OSError):  # the current folder may be gone
-        folder = os.path.realpath(folder)
-    return os.path.join(folder, os.path.normcase(name))  # noqa: PTH118
