@@ -27,8 +27,9 @@ if TYPE_CHECKING:
 _In = TypeVar("_In")
 _Out = TypeVar("_Out")
 
-# libdeflate's chunks know nothing of each other: half of this costs 0.1 % more on photos.
-BYTES_PER_CHUNK = 1 << 20
+# Chunks are about as long as this. Those of libdeflate know nothing of each other: two instead of
+# one cost 0.1 to 0.5 % of a photo's bytes, four 0.1 to 1 %.
+BYTES_PER_CHUNK = 1 << 21
 
 WINDOW = 1 << 15  # how far back a match may be
 
@@ -58,13 +59,15 @@ def compress_by_libdeflate(library: Any, data: bytes, level: int, n_threads: int
     n_threads : int or None
         See `threads.thread_count`; the bytes do not depend on it.
     """
-    chunks = _chunks(data)
+    ends = _ends(data)
+    view = memoryview(data)
 
     def compressed(number: int) -> bytes | None:
-        found = bytearray(library.deflate_compress(chunks[number], level))
-        return _open_ended(found) if number < len(chunks) - 1 else bytes(found)
+        part = view[ends[number] : ends[number + 1]]
+        found = bytearray(library.deflate_compress(part, level))
+        return bytes(found) if ends[number + 1] == len(data) else _open_ended(found)
 
-    parts = _map(compressed, range(len(chunks)), n_threads)
+    parts = _map(compressed, range(len(ends) - 1), n_threads)
     joined = b"".join(part for part in parts if part is not None)
     if None in parts:  # a stream that is not understood
         joined = bytes(library.deflate_compress(data, level))
@@ -82,25 +85,22 @@ def compress_by_zlib(data: bytes, level: int, strategy: int, n_threads: int | No
     n_threads : int or None
         See `threads.thread_count`; the bytes do not depend on it.
     """
-    n_chunks = len(_chunks(data))
+    ends = _ends(data)
 
     def compressed(number: int) -> bytes:
-        start = number * BYTES_PER_CHUNK
-        end = len(data) if number == n_chunks - 1 else start + BYTES_PER_CHUNK
+        start, end = ends[number], ends[number + 1]
         known = data[max(0, start - WINDOW) : start]
         coder = zlib.compressobj(level, zlib.DEFLATED, -zlib.MAX_WBITS, 9, strategy, known)
         last = zlib.Z_FINISH if end == len(data) else zlib.Z_SYNC_FLUSH
         return coder.compress(memoryview(data)[start:end]) + coder.flush(last)
 
-    return _zlib_stream(b"".join(_map(compressed, range(n_chunks), n_threads)), data)
+    return _zlib_stream(b"".join(_map(compressed, range(len(ends) - 1), n_threads)), data)
 
 
-def _chunks(data: bytes) -> list[memoryview]:
-    """Pieces of a fixed size; the last one takes less than half of one more."""
+def _ends(data: bytes) -> list[int]:
+    """Where chunks of equal size begin and end."""
     n = max(1, (len(data) + BYTES_PER_CHUNK // 2) // BYTES_PER_CHUNK)
-    starts = [number * BYTES_PER_CHUNK for number in range(n)]
-    view = memoryview(data)
-    return [view[a:b] for a, b in zip(starts, [*starts[1:], len(data)], strict=True)]
+    return [len(data) * number // n for number in range(n + 1)]
 
 
 def _open_ended(stream: bytearray) -> bytes | None:
