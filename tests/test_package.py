@@ -94,3 +94,20 @@ print(*sorted(set(sys.modules) - before))
 """
     new = run(program).split()
     assert set(new) - {"types"} == {"kmeans_c", "kmeans_c._version"}
+
+
+def test_a_plain_run_of_the_command_imports_no_more_than_it_needs(tmp_path: Path) -> None:
+    program = f"""
+import os, sys
+os.chdir({str(tmp_path)!r})
+from PIL import Image
+Image.linear_gradient("L").convert("RGB").save("a.png")
+from kmeans_c.cli import main
+assert main(["-q", "a.png", "-o", "b.png", "--allow-larger"]) == 0
+print(*sys.modules)
+"""
+    loaded = set(run(program).split())
+    unneeded = {"numpy.ma", "numpy.random", "multiprocessing", "json", "csv", "pathlib"}
+    unneeded |= {"kmeans_c.targets", "kmeans_c.perceptual", "kmeans_c.animation", "kmeans_c.views"}
+    unneeded |= {f"kmeans_c._kernels.{name}" for name in ("diffusion", "ordered", "lloyd", "lzw")}
+    assert unneeded & loaded == set()
