@@ -64,3 +64,11 @@ def over_white(colors: Colors) -> Colors:
     mixed = alpha * colors[..., :3] + (OPAQUE - alpha) * OPAQUE
     shown: Colors = ((mixed + OPAQUE // 2) // OPAQUE).astype(np.uint8)
     return shown
+
+
+def opaque_table(palette: Colors) -> Colors:
+    """Return a palette (n, 4) as RGB for a format without alpha.
+
+    Entries that an image in such a format may use are drawn over white; others stay data.
+    """
+    return np.where(palette[:, 3:] >= NEARLY_OPAQUE, over_white(palette), palette[:, :3])

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from kmeans_c.alpha import NEARLY_OPAQUE, over_white
+from kmeans_c.alpha import NEARLY_OPAQUE, opaque_table
 from kmeans_c.checks import check_int
 from kmeans_c.images import as_pixels, read_image
 from kmeans_c.images.metadata import Metadata, fitted, kept, png_chunks, save_options
@@ -223,7 +223,7 @@ def encode(
     seen, numbers = used(palette, indices)
     check_fits(seen, numbers, kind)
     if kind in OPAQUE_FORMATS and palette.shape[1] == 4:
-        palette, seen = over_white(palette), over_white(seen)
+        palette, seen = opaque_table(palette), opaque_table(seen)
     if not keep_palette:
         palette, indices = seen, numbers
     about = Metadata() if metadata is None else metadata

@@ -111,7 +111,8 @@ def keeps_indices(picture: Picture, table: Pixels | None, indices: Pixels) -> bo
     Returns
     -------
     bool or None
-        None if the input has no palette. Entries that follow those of the input change no index.
+        None if the input has no palette. Entries that follow those of the input change no index,
+        nor does the alpha of a table that is RGB, as its format has none.
     """
     if picture.indexed is None:
         return None
@@ -121,6 +122,7 @@ def keeps_indices(picture: Picture, table: Pixels | None, indices: Pixels) -> bo
         colors if colors.shape[1] == 4 else opaque(colors)
         for colors in (picture.indexed.palette, table)
     )
-    return np.array_equal(after[: len(before)], before) and np.array_equal(
-        indices, picture.indexed.indices
+    channels = table.shape[1]
+    return np.array_equal(after[: len(before), :channels], before[:, :channels]) and (
+        np.array_equal(indices, picture.indexed.indices)
     )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmeans_c.alpha import is_nearly_opaque, over_white
+from kmeans_c.alpha import is_nearly_opaque, opaque_table, over_white
 from kmeans_c.checks import check_choice, check_int
 from kmeans_c.color_text import hex_text
 from kmeans_c.colors import count_distinct, hidden
@@ -129,8 +129,7 @@ def without_alpha(picture: Picture, kind: str | None) -> Picture:
     note = f"alpha: {what} drawn over white"
     indexed = picture.indexed
     if indexed is not None:
-        colors, numbers = used(indexed.palette, indexed.indices)
-        indexed = dataclasses.replace(indexed, palette=over_white(colors), indices=numbers)
+        indexed = dataclasses.replace(indexed, palette=opaque_table(indexed.palette))
     return dataclasses.replace(
         picture, pixels=over_white(pixels), indexed=indexed, notes=(*picture.notes, note)
     )
@@ -257,7 +256,9 @@ def _encoded(
         found = "png" if kind == "auto" else kind  # WebP has no palette
         data = encode(palette, indices, found, keep_palette=True, **options)
         if holds_palette(found, seen):
-            return Encoded(found, data, seen, numbers, mse, (palette, indices))
+            flat = found in OPAQUE_FORMATS and palette.shape[1] == 4
+            table = opaque_table(palette) if flat else palette
+            return Encoded(found, data, seen, numbers, mse, (table, indices))
         note = f"palette: {found} holds none here, only the colours"
         return Encoded(found, data, seen, numbers, mse, notes=(note,))
 

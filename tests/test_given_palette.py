@@ -383,6 +383,21 @@ def test_an_unused_transparent_entry_is_no_reason_to_refuse(folder):
             assert np.array_equal(indices, INDICES)
 
 
+def test_nearly_opaque_entries_are_drawn_over_white_in_a_bmp(folder):
+    table = [(*color, 255) for color in TABLE]
+    table[7], table[8] = (*TABLE[7], 252), (*TABLE[8], 0)
+    alpha = bytes(color[3] for color in table)
+    image_of(INDICES, TABLE).save("in.png", transparency=alpha)
+    drawn = [(value * 252 + 255 * 3 + 127) // 255 for value in TABLE[7]]
+    expected = [*TABLE[:7], tuple(drawn), *TABLE[8:]]
+    done = compress("in.png", "a.bmp", keep_palette=True)
+    assert by_pillow((folder / "a.bmp").read_bytes())[0] == expected
+    assert np.array_equal(by_pillow((folder / "a.bmp").read_bytes())[1], INDICES)
+    compress("colors.png", "b.bmp", palette=table)
+    assert by_pillow((folder / "b.bmp").read_bytes())[0] == expected
+    assert done.notes[0].startswith("alpha: ")
+
+
 def test_a_palette_is_kept_whatever_it_takes(folder):
     compress("sprite.png", "small.png", keep_palette=False)
     done = compress("small.png", "a.png", palette=TABLE)
