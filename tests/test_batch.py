@@ -55,8 +55,9 @@ def run(tree, capfd):
 def command(*arguments):
     code = (
         f"import sys; sys.path.insert(0, {str(ROOT)!r})\n"
-        "from kmeans_c.cli import main\n"
-        "if __name__ == '__main__': sys.exit(main(['-t1', *sys.argv[1:]]))"
+        "from kmeans_c.__main__ import main\n"
+        "sys.argv[1:1] = ['-t1']\n"
+        "if __name__ == '__main__': sys.exit(main())"
     )
     return [sys.executable, "-c", code, *map(os.fspath, arguments)]
 
