@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Keys = NDArray[np.uint32]
     Coordinates = NDArray[np.int32]
     Weights = NDArray[np.int64]
-    Places = NDArray[np.intp]
+    Places = NDArray[np.intp] | slice
 
 OPAQUE_BITS = np.uint32(0x88888888)  # alpha's in a key, all set where a colour is opaque
 
@@ -52,22 +52,24 @@ class SplitTree:
         self.n = len(keys)
         self.keys, self.points, self.weights = keys, points, weights
         opaque = (keys & OPAQUE_BITS) == OPAQUE_BITS
-        self.opaque_at: Places = np.flatnonzero(opaque)
-        self.other_at: Places = np.flatnonzero(~opaque)
-        self.top = int(points[3, self.opaque_at[0]])  # the fourth coordinate of opaque colours
+        self.opaque_at, self.other_at = _places(opaque), _places(~opaque)
+        self.top = int(points[3, int(opaque.argmax())])  # the fourth coordinate of opaque colours
         self.opaque = self._part(3, self.opaque_at, n_threads, level)
+        self.opaque_weight = int(weights[self.opaque_at].sum())
         self.others: Tree | None = None
-        if len(self.other_at):
+        if not opaque.all():
             self.others = self._part(4, self.other_at, n_threads, level)
         self.whole: Tree | None = None  # used where no centroid is opaque
         self.constrained = True  # the last assignment
-        self.solid: Places = np.empty(0, np.intp)
+        self.solid: NDArray[np.intp] = np.empty(0, np.intp)
         self.opaque_weights: Weights = np.empty(0, np.int64)
 
     def _part(self, D: int, at: Places, n_threads: int, level: int) -> Tree:
-        planes = np.zeros((D, len(at) + spaces.PADDING), np.int32)
-        planes[:, : len(at)] = self.points[:D, at]
-        return Tree(self.keys[at], planes, self.weights[at], n_threads, level)
+        keys = self.keys[at]
+        planes = np.zeros((D, len(keys) + spaces.PADDING), np.int32)
+        for plane, points in zip(planes, self.points, strict=False):
+            plane[: len(keys)] = points[: self.n][at]
+        return Tree(keys, planes, self.weights[at], n_threads, level)
 
     def assign(
         self,
@@ -111,9 +113,9 @@ class SplitTree:
         """
         if (centroids[:, 3] == self.top).any():
             return
-        weights = self.weights[self.opaque_at]
-        total = int(weights.sum())
-        sums = (int((weights * plane[self.opaque_at]).sum()) for plane in self.points)
+        weights, total = self.weights[self.opaque_at], self.opaque_weight
+        planes = (plane[: self.n][self.opaque_at] for plane in self.points)
+        sums = (int((weights * plane).sum()) for plane in planes)
         mean = np.array([(2 * s + total) // (2 * total) for s in sums], np.int32)
         delta = (centroids[fixed:] - mean).astype(np.int64)
         centroids[fixed + int((delta * delta).sum(axis=1).argmin())] = mean
@@ -156,31 +158,29 @@ class SplitTree:
         if not self.constrained and self.whole is not None:
             self.whole.labels(out, names, n_threads)
             return
-        if self.others is not None:
-            part = np.empty(len(self.other_at), np.uint16)
-            self.others.labels(part, names, n_threads)
-            out[self.other_at] = part
-        part = np.empty(len(self.opaque_at), np.uint16)
         solid = self.solid.astype(np.uint16)
-        self.opaque.labels(part, solid if names is None else names[solid], n_threads)
-        out[self.opaque_at] = part
+        _label(
+            self.opaque, out, self.opaque_at, solid if names is None else names[solid], n_threads
+        )
+        if self.others is not None:
+            _label(self.others, out, self.other_at, names, n_threads)
 
     def worst(self, n_threads: int = 1) -> tuple[int, int]:
         """Return the colour of the largest cost, the first of equals, and that cost."""
         if not self.constrained and self.whole is not None:
             return self.whole.worst(n_threads)
         at, cost = self.opaque.worst(n_threads)
-        at = int(self.opaque_at[at])
+        at = _place(self.opaque_at, at)
         if self.others is not None:
             other, other_cost = self.others.worst(n_threads)
-            other = int(self.other_at[other])
+            other = _place(self.other_at, other)
             if (-other_cost, other) < (-cost, at):
                 return other, other_cost
         return at, cost
 
     def squares(self) -> int:
         """Return the sum of weight times squared norm."""
-        depth = self.top * self.top * int(self.weights[self.opaque_at].sum())
+        depth = self.top * self.top * self.opaque_weight
         others = 0 if self.others is None else int(self.others.squares())
         return int(self.opaque.squares()) + depth + others
 
@@ -206,7 +206,34 @@ def has_opaque(keys: Keys) -> bool:
     return bool(((keys & OPAQUE_BITS) == OPAQUE_BITS).any())
 
 
-def _restricted(order: NDArray[np.uint16], solid: Places) -> NDArray[np.uint16]:
+def _places(chosen: NDArray[np.bool_]) -> Places:
+    """Where colours are chosen; a slice, which is faster, if they are neighbours."""
+    at = np.flatnonzero(chosen)
+    if len(at) and at[-1] - at[0] + 1 == len(at):
+        return slice(int(at[0]), int(at[-1]) + 1)
+    return at
+
+
+def _place(places: Places, i: int) -> int:
+    return places.start + i if isinstance(places, slice) else int(places[i])
+
+
+def _label(
+    tree: Tree,
+    out: NDArray[np.uint16],
+    at: Places,
+    names: NDArray[np.uint16] | None,
+    n_threads: int,
+) -> None:
+    if isinstance(at, slice):
+        tree.labels(out[at], names, n_threads)
+        return
+    part = np.empty(len(at), np.uint16)
+    tree.labels(part, names, n_threads)
+    out[at] = part
+
+
+def _restricted(order: NDArray[np.uint16], solid: NDArray[np.intp]) -> NDArray[np.uint16]:
     """The order of some of the centroids, numbered among themselves."""
     number = np.full(len(order), -1)
     number[solid] = np.arange(len(solid))

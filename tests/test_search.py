@@ -13,8 +13,17 @@ from kmeans_c import Histogram, Palette, spaces
 from kmeans_c._kernels import machine
 from kmeans_c._kernels.points import Points
 from kmeans_c._kernels.search import Search
-from kmeans_c.search import EFFORTS, MASS_BITS, MOST_SEARCHED, Effort, coarse_cells, swap_search
+from kmeans_c.search import (
+    EFFORTS,
+    MASS_BITS,
+    MOST_SEARCHED,
+    Effort,
+    cells_of,
+    coarse_cells,
+    swap_search,
+)
 from kmeans_c.spaces import SPACES
+from kmeans_c.split_tree import SplitTree
 from kmeans_c.threads import SIMD_LEVELS, SIMD_VARIABLE, simd_level
 
 NO_FIXED = {D: np.empty((0, D), np.int32) for D in (3, 4)}
@@ -465,3 +474,67 @@ def test_the_efforts_are_in_order(rng):
         for word in ("fast", "balanced", "best")
     )
     assert best <= balanced <= fast
+
+
+# ---- opaque points
+
+
+def nearest_allowed(points, opaque, centroids, top):
+    """The squared distance of each point to the nearest centroid that it may take."""
+    apart = ((points[:, None].astype(np.int64) - centroids.astype(np.int64)) ** 2).sum(axis=2)
+    apart[np.ix_(opaque, centroids[:, 3] != top)] = 1 << 60
+    return apart.min(axis=1)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.98])
+@pytest.mark.parametrize("fixed", [0, 1])
+@pytest.mark.parametrize("K", [2, 3, 12, 40])
+def test_opaque_points_take_opaque_centroids(rng, share, fixed, K):
+    top, N = 14134, 400
+    points = rng.integers(0, 16320, (N, 4)).astype(np.int32)
+    points[:, 3] = np.minimum(points[:, 3], top - 56)
+    opaque = rng.random(N) < share
+    opaque[:2] = True, False
+    points[opaque, 3] = top
+    means, masses = np.ascontiguousarray(points.T), rng.integers(1, 1000, N)
+    stay = np.array([[8160, 8160, 8160, 0]][:fixed], np.int32).reshape(fixed, 4)
+    results = set()
+    for n_threads, level in itertools.product([1, 2], LEVELS):
+        search = Search(means, masses, stay, K, 1, n_threads, level, opaque.astype(np.uint8), top)
+        assert search.grow(K) == K
+        errors = [search.error()]
+        search.settle(4)
+        errors.append(search.error())
+        search.start()
+        search.improve(400_000, 20)
+        errors.append(search.error())
+        search.settle(10)
+        errors.append(search.error())
+        found = np.empty((K, 4), np.int32)
+        search.centroids(found)
+        results.add((found.tobytes(), tuple(errors), search.tried, search.accepted))
+    assert len(results) == 1
+    for before, after in itertools.pairwise(errors):
+        assert after <= before * (1 + 1e-12)
+    assert (found[:fixed] == stay).all()
+    assert (found[:, 3] == top).any()
+    # The search's error is of real-valued means: centroids are rounded by half a unit an axis.
+    least = int((nearest_allowed(points, opaque, found, top) * masses).sum())
+    assert least <= errors[-1] + int(masses.sum())
+
+
+@pytest.mark.parametrize("most", [2, 9, 200, 10_000])
+def test_no_cell_holds_opaque_colours_and_others(rng, most):
+    histogram = histogram_of(rng, 900, 4, rng.integers(1, 100, 900))
+    planes = spaces.coordinates(histogram.colors)
+    tree = SplitTree(histogram.keys, planes, histogram.counts, 1, 0)
+    cells = cells_of(tree, histogram.keys, histogram.total, most)
+    opaque = histogram.colors[:, 3] == 255
+    assert cells.means.shape[1] == min(most, len(histogram))
+    assert (cells.means[3, cells.opaque == 1] == cells.top).all()
+    assert (cells.means[3, cells.opaque == 0] < cells.top).all()
+    assert cells.masses[cells.opaque == 1].sum() == histogram.counts[opaque].sum()
+    assert cells.masses[cells.opaque == 0].sum() == histogram.counts[~opaque].sum()
+    if most > len(histogram):
+        places = planes.T[: len(histogram)]
+        assert sorted(cells.means.T.tolist()) == sorted(places.tolist())

@@ -394,10 +394,17 @@ cdef class Search:
             if copy.centre[4 * ids[j] + 3] == self.top:
                 solid[n] = ids[j]
                 n += 1
-        if m:
-            self.share_some(copy, c, ids, m, 0)
-        if n:
-            self.share_some(copy, c, solid, n, 1)
+        if copy.sums[c].opaque == 0:
+            if m:
+                self.share_some(copy, c, ids, m, -1)
+        elif copy.sums[c].opaque == copy.sums[c].w:
+            if n:
+                self.share_some(copy, c, solid, n, -1)
+        else:
+            if m:
+                self.share_some(copy, c, ids, m, 0)
+            if n:
+                self.share_some(copy, c, solid, n, 1)
 
     cdef void share_some(self, Copy* copy, int32_t c, const int32_t* ids, int m,
                          int which) noexcept nogil:
