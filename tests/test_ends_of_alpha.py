@@ -10,6 +10,7 @@ from PIL import Image
 
 import kmeans_c
 from kmeans_c import Histogram, Palette, rate
+from kmeans_c.cli import main
 from kmeans_c.dithering import DITHERS
 from kmeans_c.search import EFFORTS
 from kmeans_c.spaces import SPACES
@@ -249,3 +250,10 @@ def test_what_is_more_transparent_is_refused(tmp_path, ending, alpha):
     with pytest.raises(ValueError, match="holds no transparency"):
         kmeans_c.compress(tmp_path / "in.png", tmp_path / f"out.{ending}", K=256)
     assert not (tmp_path / f"out.{ending}").exists()
+
+
+def test_the_line_says_what_was_drawn_over_white(tmp_path, capsys):
+    Image.fromarray(nearly_opaque()).save(tmp_path / "in.png")
+    out = tmp_path / "out.bmp"
+    assert main([str(tmp_path / "in.png"), "-o", str(out), "--allow-larger"]) == 0
+    assert "alpha: 1 pixel of alpha 254 was drawn over white" in capsys.readouterr().out

@@ -57,7 +57,11 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         line += f"; {METADATA_KEPT}"
     line += _hint(done)
     line += "".join(f"; {shown(loss)}" for loss in done.losses)
-    said = (note for note in done.notes if done.kept_original or note.startswith("palette: "))
+    said = (
+        note
+        for note in done.notes
+        if done.kept_original or note.startswith(("palette: ", "alpha: "))
+    )
     line += "".join(f"; {shown(note)}" for note in said)
     return line + ("; dry run, nothing is written" if tried else "")
 
