@@ -237,7 +237,7 @@ n_threads
             lambda: _original(source, picture),
         )
         data, done = encoded.data, described(picture, quantized, encoded, writing.metadata)
-        verify = None if encoded.format == "jpeg" else encoded.shown_by
+        verify = encoded.shown_by
         # Whoever gives a palette wants it in the file, whatever it takes.
         given = palette is not None or keep_palette is True
         wanted = given and encoded.stored is not None

@@ -28,6 +28,7 @@ from kmeans_c.mapping import map_counted
 from kmeans_c.method import as_method
 from kmeans_c.palette import Palette
 from kmeans_c.png import OPTIMIZE
+from kmeans_c.saving import proof_of
 from kmeans_c.threads import team, thread_count
 from kmeans_c.weights import as_importance
 
@@ -124,25 +125,27 @@ class Quantized:
         ValueError
             If no format is known by that name or ending, or it cannot hold the image.
         OSError
-            If the file cannot be written; an existing one is then as it was.
+            If the file cannot be written, or would not show the image; an existing one is then as
+            it was, and nothing is written to a file object that would not show it.
         """
         if not isinstance(path, str | os.PathLike) and not hasattr(path, "write"):
             got = type(path).__name__
             raise TypeError(f"path: expected a path or a binary file object, got {got}")
         own = as_quantized("quantized", self)
-        data = encoding.encode(
-            own.palette,
-            own.indices,
-            encoding.format_for(path) if format is None else format,
-            optimize=optimize,
-            keep_palette=own.given,
-            jpeg_quality=jpeg_quality,
-            subsampling=subsampling,
-        )
+        kind = encoding.format_for(path) if format is None else encoding.check_format(format)
+        options: dict[str, Any] = {
+            "keep_palette": own.given,
+            "jpeg_quality": jpeg_quality,
+            "subsampling": subsampling,
+        }
+        data = encoding.encode(own.palette, own.indices, kind, optimize=optimize, **options)
+        shows = proof_of(own.palette, own.indices, kind, **options)
         if isinstance(path, str | os.PathLike):
-            files.atomic_write(path, data, overwrite=overwrite)
-        else:
-            path.write(data)
+            files.atomic_write(path, data, overwrite=overwrite, verify=shows)
+            return
+        if not shows(data):
+            raise OSError("path: the file would not show what it should")
+        path.write(data)
 
 
 def quantize(

@@ -222,7 +222,14 @@ class Encoded:
     jpeg: Jpeg | None = None
 
     def shown_by(self, data: bytes) -> bool:
-        """Say whether the contents of a file decode to this palette and these indices."""
+        """Say whether the contents of a file decode to what they should.
+
+        That is this palette and these indices; of a JPEG the pixels that were measured.
+        """
+        if self.jpeg is not None:
+            from kmeans_c.jpeg import proof  # noqa: PLC0415 - other formats need none of it
+
+            return proof.shows(data, self.jpeg.twin)
         if self.stored is None:
             return decodes_to(data, self.palette, self.indices)
         shown = can_prove(data) or decodes_to(data, self.palette, self.indices)

@@ -55,12 +55,15 @@ class Jpeg(NamedTuple):
         "4:4:4", "4:2:2" or "4:2:0"; None where the picture is grey.
     shown : Shown
         What it shows.
+    twin : bytes
+        The file with the standard tables, which is what was measured: see `proof`.
     """
 
     data: bytes
     quality: int
     subsampling: str | None
     shown: Shown
+    twin: bytes
 
 
 def encoded_as(
@@ -78,15 +81,16 @@ def encoded_as(
     """
     parallel = n_threads > 1
 
-    def shown_by_quick() -> Shown:
+    def shown_by_quick() -> tuple[Shown, bytes]:
         # Pillow keeps the options of a `save` in the image while it is going on.
         own = image.copy() if parallel else image
-        return measure(baseline(own, quality, subsampling))
+        twin = baseline(own, quality, subsampling)
+        return measure(twin), twin
 
-    data, shown = beside(
+    data, (shown, twin) = beside(
         lambda: compact(image, quality, subsampling), shown_by_quick, parallel=parallel
     )
-    return Jpeg(data, quality, None if image.mode == "L" else subsampling, shown)
+    return Jpeg(data, quality, None if image.mode == "L" else subsampling, shown, twin)
 
 
 def encoded_within(
