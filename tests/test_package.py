@@ -4,6 +4,7 @@ import inspect
 import json
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -88,6 +89,7 @@ def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
 def test_importing_the_package_imports_nothing_else() -> None:
     program = """
 import sys
+import tomllib
 before = set(sys.modules)
 import kmeans_c
 print(*sorted(set(sys.modules) - before))
@@ -111,3 +113,15 @@ print(*sys.modules)
     unneeded |= {"kmeans_c.targets", "kmeans_c.perceptual", "kmeans_c.animation", "kmeans_c.views"}
     unneeded |= {f"kmeans_c._kernels.{name}" for name in ("diffusion", "ordered", "lloyd", "lzw")}
     assert unneeded & loaded == set()
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    tree = Path(__file__).parents[1]
+    if not (tree / "pyproject.toml").is_file() or not (tree / "kmeans_c").is_dir():
+        pytest.skip("the tree is not there")
+    settings = tomllib.loads((tree / "pyproject.toml").read_text(encoding="utf-8"))
+    found = {
+        ".".join(file.parent.relative_to(tree).parts)
+        for file in (tree / "kmeans_c").rglob("__init__.py")
+    }
+    assert set(settings["tool"]["setuptools"]["packages"]) == found
