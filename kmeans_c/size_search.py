@@ -168,22 +168,34 @@ class SizeSearch:
 
     def _smoothed(self, quantized: Quantized, loss: float) -> Candidate:
         palette, indices = chained(quantized.palette, quantized.indices)
-        coder = self._coder(len(palette))
-        smoothed, extra = smooth(
-            self.pixels, palette, indices, loss, coder=coder, n_threads=self.source.n_threads
-        )
-        # Never negative, even if another thread has changed the pixels since.
-        mse = max(0.0, quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size))
-        if not len(self.source.method.keep):
-            palette, smoothed = used(palette, smoothed)
-        counts = np.bincount(smoothed.ravel(), minlength=len(palette))
-        return self._encoded(Quantized(palette, smoothed, counts, mse, quantized.n_iter), loss)
+        files = []
+        for coder in self._coders(len(palette)):
+            smoothed, extra = smooth(
+                self.pixels, palette, indices, loss, coder=coder, n_threads=self.source.n_threads
+            )
+            # Never negative, even if another thread has changed the pixels since.
+            mse = max(0.0, quantized.mse + extra / (spaces.units("srgb") ** 2 * indices.size))
+            seen, numbers = palette, smoothed
+            if not len(self.source.method.keep):
+                seen, numbers = used(palette, smoothed)
+            counts = np.bincount(numbers.ravel(), minlength=len(seen))
+            shown = Quantized(seen, numbers, counts, mse, quantized.n_iter)
+            files.append(self._encoded(shown, loss))
+        return min(files, key=lambda file: len(file.data))
 
-    def _coder(self, K: int) -> str:
-        """Return what compresses the image's rows: what the encoder chose without a loss."""
+    def _coders(self, K: int) -> tuple[str, ...]:
+        """Return what compresses the image's rows: what the encoder chose without a loss.
+
+        Of few colours both are tried, as that choice says little there.
+        """
+        if self.kind not in ("png", "ico", "auto"):  # only PNG has filters
+            return ("matches",)
+        if K <= FEW:
+            return ("matches", "residuals")
         most = self.source.most
         reference = min(most, PACKED) if K <= PACKED else most
-        return "residuals" if _is_filtered(self.encoded(reference, 0.0).data) else "matches"
+        filtered = _is_filtered(self.encoded(reference, 0.0).data)
+        return ("residuals",) if filtered else ("matches",)
 
     def _encoded(self, quantized: Quantized, loss: float) -> Candidate:
         palette, indices = quantized.palette, quantized.indices
