@@ -182,7 +182,7 @@ def test_at_convergence_each_centroid_is_the_mean_of_its_colours(histogram, K):
     places = [tuple(c) for c in centroids.tolist()]
     points, weights = as_points(histogram)
     labels = reference.assign(points, places)
-    assert reference.means(reference.sums(points, weights, labels, len(places))) == places
+    assert reference.moved_centroids(points, weights, labels, places) == places
 
 
 # Other places for the same colours
