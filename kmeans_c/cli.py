@@ -18,6 +18,7 @@ from kmeans_c.command.lines import (
     METADATA_KEPT,
     Failure,
     Totals,
+    further_notes,
     reason,
     redirect_to_null,
     shown,
@@ -330,21 +331,20 @@ class _Report:
     def done(self, job: Job, result: Compressed) -> None:
         if job.source == STANDARD:
             result = dataclasses.replace(result, input=STANDARD)
-        if job.note:
-            result = dataclasses.replace(result, notes=(*result.notes, job.note))
         self.totals.add(result)
         self.last = result
         if self.options.json:
+            if job.note:
+                result = dataclasses.replace(result, notes=(*result.notes, job.note))
             self._print(result.to_json())
         elif not self.options.quiet:
             line = summary(result, job.shown_target, tried=self.options.dry_run)
             self._print(f"{line}; {job.note}" if job.note else line)
+            for note in further_notes(result) if self.options.verbose else ():
+                self._print(f"{shown(result.input)}: {shown(note)}")
         elif result.metadata_kept and job.in_place:
             # --quiet hides no metadata that were to be removed.
             _complain(f"{shown(result.input)}: kept as it is: {METADATA_KEPT}")
-        if self.options.verbose:
-            for note in result.notes:
-                self._print(f"{shown(result.input)}: {shown(note)}")
 
     def failed(self, job: Job, failure: Failure) -> None:
         self._fail(job.source, job.shown_target, failure)

@@ -7,6 +7,7 @@ GIF, APNG, WebP    GIF, PNG (APNG), WebP       all frames
 TIFF               TIFF                        all pages
 GIF, APNG, WebP    TIFF, JPEG, BMP, ICO        refused: pages have no durations
 TIFF               any other                   refused
+PBM, PGM, PPM      any                         refused: several concatenated pictures
 =================  ==========================  ==================================================
 
 With `first` one picture is taken in every case, which for an APNG is what it shows where nothing
@@ -61,11 +62,15 @@ def takes_all(
     if in_place:
         n_lost = picture.frames - (not picture.is_default_image)
         raise ValueError(f"output: replacing the input would lose {n_lost} frames")
-    what = "page" if paged else "frame"
+    what = "page" if paged else "picture" if picture.format == "ppm" else "frame"
     n = f"{picture.frames} {what}{'s' * (picture.frames > 1)}"
     if picture.is_default_image:
         n += " and a still image"
     holders = "tiff holds" if paged else "gif, png and webp hold"
+    if picture.format == "ppm":
+        raise ValueError(
+            f"format: {kind} holds one picture, the input has {n}; first=True takes the first"
+        )
     alone = "no frames" if kind == "tiff" else f"one {what}"
     raise ValueError(
         f"format: {kind} holds {alone}, the input has {n}; {holders} them all, "

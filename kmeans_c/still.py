@@ -27,7 +27,7 @@ from kmeans_c.encoding import (
 )
 from kmeans_c.fixed_palette import Fixed, is_small, keeps_indices, with_given, with_own
 from kmeans_c.images import ANIMATED, Picture, count_colors
-from kmeans_c.images.metadata_losses import losses
+from kmeans_c.images.metadata_losses import losses, policy_notes
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
@@ -363,7 +363,7 @@ def described(
         psnr=10 * math.log10(3 * 255**2 / mse) if mse else math.inf,
         n_iter=quantized.n_iter,
         indices_kept=keeps_indices(picture, stored, indices),
-        notes=picture.notes + encoded.notes,
+        notes=policy_notes(picture.notes, policy) + encoded.notes,
         losses=picture.losses + losses(picture.metadata, encoded.format, policy),
         seconds=0.0,
     )

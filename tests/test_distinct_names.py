@@ -95,6 +95,12 @@ def test_the_line_says_so(folder, capsys):
     assert lines[0].endswith("; named so because out/logo.png is the output of in/logo.png")
 
 
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_the_line_says_so_once(folder, capsys, options):
+    assert cli.main(["in/logo.ppm", "in/logo.png", "-d", "out", "--allow-larger", *options]) == 0
+    assert capsys.readouterr().out.count("named so because") == 1
+
+
 def test_a_name_that_was_given_is_refused(folder, capsys):
     assert cli.main(["in/logo.png", "in/logo.jpg", "-o", "out.png"]) == 2
     assert cli.main(["in/logo.png", "./in/logo.png", "-d", "out"]) == 2

@@ -224,6 +224,15 @@ def test_an_entry_is_added_and_said(run, folder):
         assert "holds no transparency" in err[0]
 
 
+@pytest.mark.parametrize("options", [[], ["-v"]])
+def test_a_note_is_said_once(run, options):
+    code, out, _ = run("clear.png", "--palette", "pico-8", "-o", "a.png", *options)
+    assert code == 0
+    assert (
+        sum("was added for the transparent pixels" in line for line in out if line[0] != "{") == 1
+    )
+
+
 def test_no_entry_is_added_where_none_is_needed(folder):
     done = compress("colors.png", "a.png", palette=TABLE)
     assert done.notes == ()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from kmeans_c import compress
+from kmeans_c import cli, compress
 from kmeans_c.images import read_image
 from kmeans_c.images.frames import read_frames
 
@@ -100,6 +100,27 @@ def test_texts_that_are_sound_are_kept():
     assert texts == {"Author": "Ada", "Title": "Engine"}
     damaged = chunk(b"tEXt", b"Title\0Engine", checksum=5) + chunk(b"tEXt", b"Author\0Ada")
     assert read_image(io.BytesIO(png(before=damaged))).metadata.texts == (("Author", "Ada"),)
+
+
+@pytest.mark.parametrize(("name", "n"), [("long zTXt", 1), ("long iTXt", 1), ("text bombs", 40)])
+@pytest.mark.parametrize("frames", [1, 2])
+def test_long_texts_that_should_be_kept_are_announced(tmp_path, capfd, name, n, frames):
+    others = [Image.fromarray(PIXELS[::-1])] if frames > 1 else []
+    data = png(before=HARMLESS[name], save_all=bool(others), append_images=others)
+    (tmp_path / "a.png").write_bytes(data)
+    what = (
+        "a text chunk of more than 1 MiB is"
+        if n == 1
+        else f"{n} text chunks of more than 1 MiB are"
+    )
+    note = f"metadata: {what} left out"
+    arguments = [str(tmp_path / "a.png"), "-o", str(tmp_path / "b.png"), "-f", "-v", "--metadata"]
+    assert cli.main([*arguments, "keep"]) == 0
+    assert capfd.readouterr().out.count(note) == 1
+    assert cli.main([*arguments, "safe"]) == 0
+    assert "metadata: " not in capfd.readouterr().out
+    assert compress(tmp_path / "a.png", io.BytesIO(), metadata="keep").notes == (note,)
+    assert compress(tmp_path / "a.png", io.BytesIO()).notes == ()
 
 
 @pytest.mark.parametrize("length", [5, 1 << 20, (1 << 31) - 1, (1 << 32) - 1])

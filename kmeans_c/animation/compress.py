@@ -19,7 +19,7 @@ from kmeans_c.checks import check_choice
 from kmeans_c.color_text import hex_text
 from kmeans_c.images import ANIMATED, MAX_PIXELS, MAX_TOTAL_PIXELS
 from kmeans_c.images.frames import Animation, read_frames
-from kmeans_c.images.metadata_losses import losses
+from kmeans_c.images.metadata_losses import losses, policy_notes
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,7 @@ def compress_animation(
             mse=quantized.mse,
             psnr=quantized.psnr,
             n_iter=quantized.n_iter,
-            notes=animation.notes,
+            notes=policy_notes(animation.notes, metadata),
             losses=animation.losses + _lost(animation, kind, metadata),
             seconds=time.perf_counter() - start,
         )

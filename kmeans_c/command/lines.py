@@ -9,6 +9,9 @@ from kmeans_c.result import Compressed
 # Where a file that was to be replaced stays, with metadata that were to go.
 METADATA_KEPT = "it holds metadata that can't be removed"
 
+# How notes begin that the line says: of what was changed or left out. Others are for --verbose.
+_IN_LINE = ("palette: ", "alpha: ", "metadata: ", "file: ")
+
 
 class Failure(NamedTuple):
     """Why a file could not be done.
@@ -57,13 +60,19 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
         line += f"; {METADATA_KEPT}"
     line += _hint(done)
     line += "".join(f"; {shown(loss)}" for loss in done.losses)
-    said = (
-        note
-        for note in done.notes
-        if done.kept_original or note.startswith(("palette: ", "alpha: "))
-    )
-    line += "".join(f"; {shown(note)}" for note in said)
+    line += "".join(f"; {shown(note)}" for note in done.notes if _is_in_line(done, note))
     return line + ("; dry run, nothing is written" if tried else "")
+
+
+def further_notes(done: Compressed) -> tuple[str, ...]:
+    """Return the notes that `summary` does not say."""
+    if done.kept_original and done.output is None:
+        return done.notes
+    return tuple(note for note in done.notes if not _is_in_line(done, note))
+
+
+def _is_in_line(done: Compressed, note: str) -> bool:
+    return done.kept_original or note.startswith(_IN_LINE)
 
 
 def _outcome(done: Compressed) -> str:

@@ -22,6 +22,8 @@ from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.images.orientation import SIDEWAYS, orientation_of, upright
 from kmeans_c.images.pillow_image import file_indexed, file_pixels
+from kmeans_c.images.png_chunks import long_texts_note
+from kmeans_c.images.trailing import end_of, notes_of, trailing_note
 
 # What Pillow takes for harmless (a quarter of a gigabyte at three bytes a pixel).
 MAX_PIXELS = 1024**3 // 4 // 3
@@ -52,9 +54,10 @@ class Picture:
     format : str
         "png", "jpeg", "webp", "gif", "bmp", "tiff" or "ppm": by its contents, not by its name.
     frames : int
-        How many frames or pages the file has (1000: that many or more). `pixels` is the first, or
-        what an animated PNG shows where it cannot move. `frames.read_frames` reads them all.
-        Reduced-size images and masks of a TIFF do not count, nor the further pictures of a JPEG.
+        How many frames, pages or concatenated pictures (PPM) the file has (1000: that many or
+        more). `pixels` is the first, or what an animated PNG shows where it cannot move.
+        `frames.read_frames` reads them all, of a PPM the first. Reduced-size images and masks of a
+        TIFF do not count, nor the further pictures of a JPEG.
     is_default_image : bool
         Whether `pixels` is the default image of an animated PNG, and none of its frames.
     n_bytes : int
@@ -63,7 +66,8 @@ class Picture:
         What the file says beside its pixels. With a profile in `metadata.icc` the pixels are not
         sRGB but of that profile, which happens only if it was to be kept.
     notes : tuple of str
-        What the file says of its colours and could not be followed.
+        What the file says of its colours and could not be followed; after "metadata: " and "file: "
+        what of it was not read.
     losses : tuple of str
         What else it holds that is neither a frame nor metadata, and is in no output.
     indexed : Indexed or None
@@ -264,12 +268,18 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
     orientation, sideways = load(image)
     pixels = modes.eight_bit(image, conversion)
     indexed = indexed_of(image, conversion, file)
+    end: int | None = None
     if kind == "gif":
-        frames, region = gif_file.survey(file, MAX_FRAMES_COUNTED)
+        frames, region, end = gif_file.survey(file, MAX_FRAMES_COUNTED)
         pixels = _cleared(pixels, region)
         indexed = _cleared_indices(indexed, region)
+    elif kind == "ppm":
+        from kmeans_c.images.ppm_file import count_pictures  # noqa: PLC0415 - few images are PPM
+
+        frames = count_pictures(file, MAX_FRAMES_COUNTED)
     else:
         frames = _count_frames(image) if animated is None else animated
+        end = end_of(file, kind)
     pixels = _tidy(upright(pixels, orientation))
     if chain is not None:
         frames = len(chain.numbers(frames))
@@ -278,13 +288,14 @@ def _decode(file: BinaryIO, max_pixels: int, *, keep: bool) -> Picture:
         metadata, losses = read_metadata(image, conversion.kept, sideways=sideways), ()
     if kind == "jpeg":
         losses = jpeg_file.losses(image, metadata.xmp)
+        end = None if losses else end  # further pictures that it announces are named already
     return Picture(
         pixels,
         kind,
         max(frames, 1),
         n_bytes,
         metadata,
-        () if conversion.meaning.note is None else (conversion.meaning.note,),
+        notes_of(conversion.meaning.note, long_texts_note(image), trailing_note(file, end)),
         losses if chain is None else chain.losses + losses,
         animated is not None and png_file.has_default_image(file),
         None if indexed is None else _upright_indices(indexed, orientation),

@@ -76,6 +76,7 @@ def _opened_png(file: BinaryIO) -> ImageFile.ImageFile:
 
     tidy = png_chunks.tidied(file)
     image = PngFile(cast("Any", tidy.file), "")
+    image.long_texts = tidy.n_texts
     if tidy.profile is not None:
         image.info["icc_profile"] = tidy.profile
     return image

@@ -30,6 +30,8 @@ from kmeans_c.images.decoders import check_size, format_of, naming, opened
 from kmeans_c.images.metadata import Metadata, read_metadata
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.images.orientation import SIDEWAYS, upright
+from kmeans_c.images.png_chunks import long_texts_note
+from kmeans_c.images.trailing import notes_of
 
 if TYPE_CHECKING:
     from kmeans_c.images.tiff_metadata import Chain
@@ -346,7 +348,7 @@ def _read_png(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
         frames,
         default_image if apng.default else None,
         read_metadata(image, conversion.kept, sideways=turn.sideways),
-        () if conversion.meaning.note is None else (conversion.meaning.note,),
+        notes_of(conversion.meaning.note, long_texts_note(image)),
     )
 
 
@@ -422,7 +424,7 @@ def _read_pages(file: BinaryIO, limits: Limits, keep: bool) -> _Reel:
         frames,
         None,
         metadata,
-        () if conversion.meaning.note is None else (conversion.meaning.note,),
+        notes_of(conversion.meaning.note, long_texts_note(image)),
         tuple(losses),
         tuple(pages),
     )

@@ -129,7 +129,7 @@ def read_gif(file: BinaryIO, max_frames: int) -> Gif:
     )
 
 
-def survey(file: BinaryIO, most: int) -> tuple[int, tuple[int, int, int, int] | None]:
+def survey(file: BinaryIO, most: int) -> tuple[int, tuple[int, int, int, int] | None, int | None]:
     """Look at the images of a GIF, damaged or not; the file is left at its start.
 
     Returns
@@ -138,15 +138,21 @@ def survey(file: BinaryIO, most: int) -> tuple[int, tuple[int, int, int, int] | 
         At most `most`.
     region : (left, top, right, bottom) or None
         Of the first image.
+    end : int or None
+        Where the trailer ends; None if it is missing or was not reached.
     """
     images = 0
+    end: int | None = None
     region: tuple[int, int, int, int] | None = None
     try:
         file.seek(10)
         flags = _read(file, 3)[0]
         if flags & 0x80:
             file.seek(6 << (flags & 7), io.SEEK_CUR)
-        while images < most and (kind := file.read(1)) not in (b"", b"\x3b"):
+        while images < most and (kind := file.read(1)) != b"":
+            if kind == b"\x3b":
+                end = file.tell()
+                break
             if kind == b"!":
                 file.seek(1, io.SEEK_CUR)
                 _sub_blocks(file, 0)
@@ -158,7 +164,7 @@ def survey(file: BinaryIO, most: int) -> tuple[int, tuple[int, int, int, int] | 
     except SyntaxError:
         pass
     file.seek(0)
-    return images, region
+    return images, region, end
 
 
 def standalone(file: BinaryIO, image: Image) -> BinaryIO:

@@ -10,6 +10,7 @@ from kmeans_c.images.metadata import (
     Metadata,
     kept,
 )
+from kmeans_c.images.png_chunks import LONG_TEXTS
 
 _WITH_EXIF = ("png", "jpeg", "webp", "tiff")
 _WITH_IPTC = ("png", "jpeg", "tiff")
@@ -43,6 +44,13 @@ def losses(metadata: Metadata, kind: str, policy: str) -> tuple[str, ...]:
         numbers = ", ".join(map(str, unknown))
         found.append(f"TIFF tags {numbers}, which are unknown, are left out")
     return tuple(found)
+
+
+def policy_notes(notes: tuple[str, ...], policy: str) -> tuple[str, ...]:
+    """Return the notes without those of metadata that the policy leaves out anyway."""
+    if policy == "keep":
+        return notes
+    return tuple(note for note in notes if not note.startswith(LONG_TEXTS))
 
 
 def _candidates(left: Metadata, kind: str, policy: str) -> list[tuple[str, bool]]:

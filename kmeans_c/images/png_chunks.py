@@ -36,6 +36,8 @@ _MAX_TEXTS = 1 << 25
 
 _MAX_PROFILE = 1 << 24
 
+LONG_TEXTS = "metadata: "  # how the note of them begins
+
 
 class Tidied(NamedTuple):
     """A PNG that Pillow can read.
@@ -46,10 +48,13 @@ class Tidied(NamedTuple):
         At its start; the one that was given if nothing had to be left out.
     profile : bytes or None
         An ICC profile that is too long for Pillow.
+    n_texts : int
+        Texts that were left out for their length.
     """
 
     file: BinaryIO
     profile: bytes | None = None
+    n_texts: int = 0
 
 
 def tidied(file: BinaryIO) -> Tidied:
@@ -78,7 +83,16 @@ def tidied(file: BinaryIO) -> Tidied:
         file.seek(at)
         parts.append(file.read(length))
     file.seek(0)
-    return Tidied(io.BytesIO(b"".join(parts)), judge.profile)
+    return Tidied(io.BytesIO(b"".join(parts)), judge.profile, judge.n_long_texts)
+
+
+def long_texts_note(image: object) -> str | None:
+    """Say how many texts of an opened image were left out for their length."""
+    n = getattr(image, "long_texts", 0)
+    what = "a text chunk" if n == 1 else f"{n} text chunks"
+    return (
+        f"{LONG_TEXTS}{what} of more than 1 MiB {'is' if n == 1 else 'are'} left out" if n else None
+    )
 
 
 class _Judge:
@@ -87,7 +101,7 @@ class _Judge:
     def __init__(self, file: BinaryIO) -> None:
         self.file = file
         self.size = file.seek(0, io.SEEK_END)
-        self.texts = 0
+        self.texts = self.n_long_texts = 0
         self.announced = self.data = False
         self.profile: bytes | None = None
 
@@ -110,6 +124,10 @@ class _Judge:
         if not sound or length < _LENGTHS.get(name, 0):
             return True
         return name in _TEXTS and self._text(name, self._contents(at, length))
+
+    def _too_many(self) -> bool:
+        self.n_long_texts += 1
+        return True
 
     def _check_pixels(self, at: int, length: int) -> None:
         if at + length > self.size:
@@ -151,10 +169,10 @@ class _Judge:
             packed = rest[1:]
         elif name == b"iTXt" and rest[:1] == b"\1":
             packed = rest[2:].split(b"\0", 2)[-1]
-        if (packed is not None and rest[name == b"iTXt" :][:1] not in (b"\0", b"")) or (
-            self.texts > _MAX_TEXTS
-        ):
+        if packed is not None and rest[name == b"iTXt" :][:1] not in (b"\0", b""):
             return True
+        if self.texts > _MAX_TEXTS:
+            return self._too_many()
         length = len(contents)
         if packed is not None:
             try:
@@ -162,6 +180,6 @@ class _Judge:
             except zlib.error:
                 return True
             if length == _MAX_TEXT:
-                return True
+                return self._too_many()
         self.texts += length
-        return self.texts > _MAX_TEXTS
+        return self.texts > _MAX_TEXTS and self._too_many()

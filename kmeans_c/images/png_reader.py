@@ -16,6 +16,7 @@ class PngFile(PngImageFile):
     """Pillow's PNG, whose pixels of 16 bits are transparent only if both of their bytes agree."""
 
     compares_16_bits = True
+    long_texts = 0  # how many were left out, see `png_chunks`
 
     def load(self) -> Any:
         """Decode the pixels."""
