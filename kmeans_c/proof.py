@@ -1,9 +1,9 @@
-"""Proof that an encoded PNG, BMP or ICO shows what it should.
+"""Proof that an encoded PNG, BMP or ICO shows what it should, and that a PNG was read right.
 
 The decoder of this module shares no code with the encoders, nor with `images` and Pillow, which
 read the input: an error of either does not hide itself. It reads what this package writes, and
-refuses the rest: PNG without interlacing, palette-based or of 8 bits a sample; uncompressed BMP
-with a palette; ICO of one PNG.
+refuses the rest: PNG without interlacing, palette-based or of up to 8 bits a sample, with no
+transparent colour; uncompressed BMP with a palette; ICO of one PNG.
 
 Nothing that a file says is trusted: sizes are compared with what is expected before memory is
 reserved, chunks must fit into the file, checksums must be right, and nothing may be left over.
@@ -31,9 +31,15 @@ ICO = b"\0\0\1\0"
 # Unfiltered at a time: it stays in the processor's cache, and signals are seen in between.
 BYTES_PER_CHUNK = 1 << 18
 
+MAX_SAMPLES = 1 << 21  # that are compared of an input in full colour: its first rows
+
 # Samples of a pixel by PNG's colour type.
 _GREY, _RGB, _INDEXED, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6
 _SAMPLES = {_GREY: 1, _RGB: 3, _INDEXED: 1, _GREY_ALPHA: 2, _RGBA: 4}
+
+# Chunks that may say how the picture is to be turned, by the starts of their keywords.
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_TURNING = (b"XML:com.adobe.xmp", b"Raw profile type")
 
 _BMP_HEADERS = struct.Struct("<2sIIIIiiHHIIiiII")
 _ICO_HEADER = struct.Struct("<HHHBBBBHHII")
@@ -43,6 +49,10 @@ _OPAQUE = 255
 
 class _WrongError(Exception):
     """The file is not what it should be."""
+
+
+class _DifferentError(_WrongError):
+    """The file can be read, and shows another picture."""
 
 
 class _Png(NamedTuple):
@@ -99,9 +109,42 @@ def shows(data: bytes, palette: Bytes, indices: Bytes, *, in_order: bool = False
     return True
 
 
-def _require(condition: bool) -> None:
+def reads_otherwise(data: bytes, palette: Bytes, indices: Bytes) -> bool:
+    """Say whether a PNG, of any origin, shows other colours than those that were read from it.
+
+    Parameters
+    ----------
+    data : bytes
+        The contents of the file.
+    palette, indices
+        As for `shows`: what it was found to show.
+
+    Returns
+    -------
+    bool
+        False also for files that this module does not read, for those whose colours or
+        orientation are to be changed by what they say of it, and where a file in full colour
+        differs behind its first `MAX_SAMPLES` samples only.
+    """
+    try:
+        chunks = _chunks(memoryview(data))
+        names = {name for name, _ in chunks}
+        plain = b"sRGB" in names or not names & {b"gAMA", b"cHRM"}
+        turned = any(
+            name in _TEXTS and bytes(content[:17]).startswith(_TURNING) for name, content in chunks
+        )
+        _require(plain and not turned and not names & {b"cICP", b"iCCP", b"eXIf"})
+        _check_png(_png(memoryview(data)), palette, indices, in_order=False, padded=True)
+    except _DifferentError:
+        return True
+    except (_WrongError, zlib.error):
+        pass
+    return False
+
+
+def _require(condition: bool, otherwise: type[_WrongError] = _WrongError) -> None:
     if not condition:
-        raise _WrongError
+        raise otherwise
 
 
 def _icon(data: bytes, indices: Bytes) -> bytes:
@@ -134,7 +177,7 @@ def _png(file: memoryview) -> _Png:
         ">IIBBBBB", contents[b"IHDR"]
     )
     _require(compression == filtering == interlaced == 0 and kind in _SAMPLES)
-    _require(bits in (1, 2, 4, 8) if kind == _INDEXED else bits == 8)
+    _require(bits in (1, 2, 4, 8) if kind in (_INDEXED, _GREY) else bits == 8)
     return _Png(
         width,
         height,
@@ -163,8 +206,11 @@ def _chunks(file: memoryview) -> list[tuple[bytes, memoryview]]:
     return chunks
 
 
-def _check_png(png: _Png, palette: Bytes, indices: Bytes, *, in_order: bool) -> None:
-    _require((png.height, png.width) == indices.shape)
+def _check_png(
+    png: _Png, palette: Bytes, indices: Bytes, *, in_order: bool, padded: bool = False
+) -> None:
+    _require((png.height, png.width) == indices.shape, _DifferentError)
+    has_entries = png.kind == _INDEXED or png.bits < 8
     if png.kind == _INDEXED:
         entries = len(png.palette) // 3
         _require(len(png.palette) == 3 * entries and 1 <= entries <= 1 << png.bits)
@@ -172,7 +218,16 @@ def _check_png(png: _Png, palette: Bytes, indices: Bytes, *, in_order: bool) -> 
         alpha = np.full(entries, _OPAQUE, np.uint8)
         alpha[: len(png.alpha)] = np.frombuffer(png.alpha, np.uint8)
         colors = np.frombuffer(png.palette, np.uint8).reshape(entries, 3)
-        theirs, ours = _numbered(np.column_stack([colors, alpha]), palette, in_order=in_order)
+        table = np.column_stack([colors, alpha])
+        if padded:  # an index beyond the palette is black, as in other decoders
+            missing = (1 << png.bits) - entries
+            table = np.pad(table, ((0, missing), (0, 0)))
+            table[entries:, 3] = _OPAQUE
+        theirs, ours = _numbered(table, palette, in_order=in_order)
+    elif has_entries:
+        _require(not png.palette and not png.alpha and not in_order)
+        levels = np.linspace(0, 255, 1 << png.bits).astype(np.uint8)
+        theirs, ours = _numbered(np.column_stack([levels] * 3), palette, in_order=False)
     else:
         _require(not png.palette and not png.alpha and not in_order)
         expected = _in_samples(palette, png.kind)
@@ -181,19 +236,23 @@ def _check_png(png: _Png, palette: Bytes, indices: Bytes, *, in_order: bool) -> 
     step = max(1, BYTES_PER_CHUNK // (stride + 1))
     stream = _Stream(png.data)
     above = np.zeros(stride, np.uint8)
-    for top in range(0, png.height, step):
-        wanted = indices[top : top + step]
+    # Of an input in full colour not all, as that would take a fifth of the time of a whole run.
+    partial = padded and not has_entries and stride * png.height > MAX_SAMPLES
+    height = MAX_SAMPLES // stride + 1 if partial else png.height
+    for top in range(0, height, step):
+        wanted = indices[top : min(top + step, height)]
         raw = stream.read(len(wanted) * (stride + 1))
         rows = np.frombuffer(raw, np.uint8).reshape(len(wanted), stride + 1)
         _require(_kernels.scanlines.unfilter(rows, above, max(1, samples * png.bits // 8)))
         above = rows[-1, 1:]
         wanted = np.ascontiguousarray(wanted)
-        if png.kind == _INDEXED:
+        if has_entries:
             same = _kernels.scanlines.same_entries(rows, 1, png.bits, wanted, theirs, ours)
         else:
             same = _kernels.scanlines.same_colors(rows, 1, samples, wanted, expected)
-        _require(same)
-    stream.close()
+        _require(same, _DifferentError)
+    if not partial:
+        stream.close()
 
 
 class _Stream:
@@ -295,11 +354,12 @@ def _in_samples(palette: Bytes, kind: int) -> Bytes:
     colors = _rgba(palette)
     table = np.zeros((256, 4), np.uint8)
     if kind in (_GREY, _GREY_ALPHA):
-        _require(bool(np.all((colors[:, :3] == colors[:, :1]) | (colors[:, 3:] == 0))))
+        grey = (colors[:, :3] == colors[:, :1]) | (colors[:, 3:] == 0)
+        _require(bool(np.all(grey)), _DifferentError)
         table[: len(colors), 0] = colors[:, 0]
         table[: len(colors), 1] = colors[:, 3]
     else:
         table[: len(colors)] = colors
     if kind in (_GREY, _RGB):
-        _require(bool(np.all(colors[:, 3] == _OPAQUE)))
+        _require(bool(np.all(colors[:, 3] == _OPAQUE)), _DifferentError)
     return table

@@ -53,7 +53,9 @@ class Compressed:
         for other formats, which show all of them.
     mse : float
         Mean over the pixels of the squared distance between input and output, summed over the
-        channels: of what the output file shows, so that a JPEG's own loss is part of it.
+        channels: of what the output file shows, so that a JPEG's own loss is part of it. It is 0 of
+        a PNG, but for some kinds (`proof.reads_otherwise`), only if two decoders read the input
+        alike.
     psnr : float
         The same as a peak signal-to-noise ratio in dB; infinite if nothing was lost.
     n_iter : int

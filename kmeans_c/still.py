@@ -31,7 +31,7 @@ from kmeans_c.images.metadata_losses import losses, policy_notes
 from kmeans_c.images.modes import OPAQUE, Pixels
 from kmeans_c.jpeg.options import Options
 from kmeans_c.png import chained, used
-from kmeans_c.proof import can_prove
+from kmeans_c.proof import can_prove, reads_otherwise
 from kmeans_c.quantize import Quantized, distinct_colors, quantize
 from kmeans_c.rate import MOST_LOSS, smooth
 from kmeans_c.result import Compressed
@@ -39,6 +39,9 @@ from kmeans_c.target_text import parse_size
 
 if TYPE_CHECKING:
     from kmeans_c.jpeg.search import Jpeg
+
+
+_ALPHA = "alpha: "  # how a note of it begins
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -126,7 +129,7 @@ def without_alpha(picture: Picture, kind: str | None) -> Picture:
         return picture
     n, least = int(np.count_nonzero(pixels[:, :, 3] < OPAQUE)), int(pixels[:, :, 3].min())
     what = f"1 pixel of alpha {least} was" if n == 1 else f"{n} pixels of alpha {least} to 254 were"
-    note = f"alpha: {what} drawn over white"
+    note = f"{_ALPHA}{what} drawn over white"
     indexed = picture.indexed
     if indexed is not None:
         indexed = dataclasses.replace(indexed, palette=opaque_table(indexed.palette))
@@ -144,8 +147,31 @@ def quantized_as(
 ) -> tuple[Quantized, Encoded]:
     """Find the colours of a still image, and encode it: the one place where that is done.
 
-    `contents` reads the input file, whose bytes decide how good a JPEG may be.
+    `contents` reads the input file, whose bytes decide how good a JPEG may be. An input that is a
+    PNG is read once more, by a second decoder, before its output is called lossless: OSError if the
+    decoders do not agree. Other formats have no second decoder.
     """
+    quantized, encoded = _quantized_as(picture, aim, writing, options, contents)
+    # Pixels that were drawn over white are others than the file's.
+    comparable = picture.format == "png" and not any(map(_is_of_alpha, picture.notes))
+    if comparable and encoded.mse == 0 and encoded.jpeg is None:
+        data = contents()
+        if reads_otherwise(data, encoded.palette, encoded.indices):
+            raise OSError("input: two PNG decoders read different pictures of this file")
+    return quantized, encoded
+
+
+def _is_of_alpha(note: str) -> bool:
+    return note.startswith(_ALPHA)
+
+
+def _quantized_as(
+    picture: Picture,
+    aim: Aim,
+    writing: Writing,
+    options: dict[str, Any],
+    contents: Callable[[], bytes],
+) -> tuple[Quantized, Encoded]:
     height, width = picture.pixels.shape[:2]
     # One colour may be opaque for all; of more, one is for what is fully transparent.
     clear = aim.K > 1 and picture.pixels.shape[2:] == (4,) and not picture.pixels[:, :, 3].all()
