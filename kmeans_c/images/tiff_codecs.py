@@ -3,6 +3,10 @@
 Deflate and LZMA are Python's, LZW and PackBits our own. Of libtiff (through Pillow) two codecs are
 used, ZSTD and fax, on strips or tiles that are put into a grey TIFF of our own, whose layout leaves
 nothing to be misread. JPEG and WebP go to Pillow's decoders of these formats.
+
+libtiff prints on the standard error which codes of damaged data it can't read, and its handler of
+errors belongs to the process, not to us. A ZSTD frame is checked as far as that takes no decoder;
+damage within its blocks, and in fax codes, is printed.
 """
 
 from __future__ import annotations
@@ -20,6 +24,7 @@ from numpy.typing import NDArray
 from kmeans_c._kernels.unpack import unpack_lzw, unpack_packbits
 from kmeans_c.images import tiff_layout as tl
 from kmeans_c.images.tiff_layout import Layout
+from kmeans_c.images.zstd_frame import check_frame
 
 # Bytes of pixels that libtiff is given at a time: less than Pillow takes for a bomb.
 _BYTES_AT_ONCE = 1 << 26
@@ -121,6 +126,9 @@ def _by_libtiff(
 ) -> NDArray[np.uint8]:
     """Let libtiff decode strips, one below the other, of a grey TIFF of our own."""
     fax = layout.compression in tl.CCITT
+    if not fax:
+        for data, height in zip(segments, heights, strict=True):
+            check_frame(data, width * height)
     tags = [
         (tl.WIDTH, [width]),
         (tl.HEIGHT, [sum(heights)]),
