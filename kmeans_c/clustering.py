@@ -29,6 +29,7 @@ minimum. Tohoku Mathematical Journal 43, 355-386.
 """
 
 from copy import copy
+from functools import cached_property, partial
 from itertools import islice
 from typing import NamedTuple
 
@@ -50,6 +51,7 @@ from kmeans_c.threads import simd_level
 
 Centroids = NDArray[np.int32]
 Colors = NDArray[np.uint8]
+Keys = NDArray[np.uint32]
 Sums = NDArray[np.int64]
 
 # Colours visited a kernel call: some 50 ms, so that Ctrl-C is seen in time.
@@ -209,13 +211,20 @@ class Clusters:
         self.weights = counts if self.times == 1 else counts // self.times
         self.n_threads = n_threads
         self.level = simd_level()
-        if space == "srgb":
-            width = len(self.keys) + spaces.PADDING
-            self.points = np.zeros((max(3, self.channels), width), np.int32)
-            from_keys(self.keys, self.channels, self.points, n_threads, self.level)
+        # No method: a tree that holds one of this object would be garbage only the collector finds.
+        self._points = partial(
+            points_of, channels=self.channels, space=space, n_threads=n_threads, level=self.level
+        )
+        self.tree: Tree | SplitTree
+        if self.channels == 4 and has_opaque(self.keys):
+            self.tree = SplitTree(self.keys, self._points, self.weights, n_threads, self.level)
         else:
-            self.points = spaces.coordinates(histogram.colors, space, n_threads=n_threads)
-        self.tree = self._tree()
+            self.tree = Tree(self.keys, self.points, self.weights, n_threads, self.level)
+
+    @cached_property
+    def points(self) -> Centroids:
+        """Where all colours lie, (D, n + PADDING)."""
+        return self._points(self.keys, max(3, self.channels))
 
     def start(self, K: int, method: Method, fixed: Centroids) -> Centroids:
         """Give K centroids to begin with: first the fixed ones."""
@@ -308,7 +317,7 @@ class Clusters:
         spare = max(0, int(self.weights.sum()).bit_length() - WEIGHT_BITS)
         for _ in range(WEIGHINGS):
             nearer.weights = self._by_distance(centroids, spare)
-            nearer.tree = nearer._tree()
+            nearer.tree = nearer._weighed_tree()
             centroids, _ = nearer.iterate(centroids, WEIGHING_PASSES, fixed)
         return centroids
 
@@ -340,7 +349,7 @@ class Clusters:
             if cost == 0:
                 centroids = np.delete(centroids, empty, axis=0)
             else:
-                centroids[empty[0]] = self.points[:, worst]
+                centroids[empty[0]] = self.places(self._color(worst))[0]
 
     def rounded(self, centroids: Centroids, kept: Colors, polishes: int) -> Fit:
         """Round centroids to colours, and move these to their rounded means while that pays."""
@@ -375,7 +384,7 @@ class Clusters:
             if cost == 0:
                 palette = np.delete(palette, empty, axis=0)
             else:
-                palette[empty[0]] = self._color(worst)
+                palette[empty[0]] = self._color(worst)[0]
 
     def assigned(self, palette: Colors, order: NDArray[np.intp] | None = None) -> Sums:
         """Assign every colour to an entry, the first in `order` of the nearest ones.
@@ -405,9 +414,10 @@ class Clusters:
         apart = int((s[:, -1] * (c * c).sum(axis=1)).sum()) - 2 * int((c * s[:, :-1]).sum())
         return int(self.tree.squares()) + apart
 
-    def _tree(self) -> "Tree | SplitTree":
-        kind = SplitTree if self.channels == 4 and has_opaque(self.keys) else Tree
-        return kind(self.keys, self.points, self.weights, self.n_threads, self.level)
+    def _weighed_tree(self) -> "Tree | SplitTree":
+        if isinstance(self.tree, SplitTree):
+            return self.tree.weighed(self.weights, self.n_threads)
+        return Tree(self.keys, self.points, self.weights, self.n_threads, self.level)
 
     def _means(self, sums: Sums) -> Centroids:
         if isinstance(self.tree, SplitTree):
@@ -421,6 +431,22 @@ class Clusters:
         return np.concatenate([kept, free])
 
     def _color(self, place: int) -> Colors:
-        color: Colors = np.empty((1, self.channels), np.uint8)
-        decode_keys(self.keys[place : place + 1], color)
-        return color.reshape(-1)
+        return colors_of(self.keys[place : place + 1], self.channels)
+
+
+def colors_of(keys: Keys, channels: int) -> Colors:
+    """Return the colours (n, channels) that have these keys."""
+    colors: Colors = np.empty((len(keys), channels), np.uint8)
+    decode_keys(keys, colors)
+    return colors
+
+
+def points_of(
+    keys: Keys, D: int, *, channels: int, space: str, n_threads: int, level: int
+) -> Centroids:
+    """Return where colours lie, (D, n + PADDING); D is 3 of RGBA colours that are all opaque."""
+    if space != "srgb":
+        return spaces.coordinates(colors_of(keys, channels), space, n_threads=n_threads)[:D]
+    points = np.zeros((D, len(keys) + spaces.PADDING), np.int32)
+    from_keys(keys, channels, points, n_threads, level)
+    return points

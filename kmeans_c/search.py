@@ -166,8 +166,8 @@ def cells_of(points: Points | SplitTree, keys: NDArray[np.uint32], total: int, m
     masses = np.empty(most, np.int64)
     others = np.zeros(most, np.uint8)
     n = coarse(
-        points.opaque, keys[points.opaque_at], shift, means, masses,
-        points.others, keys[points.other_at], others,
+        points.opaque, points.opaque_keys, shift, means, masses,
+        points.others, points.other_keys, others,
     )  # fmt: skip
     return Cells(means[:, :n], masses[:n], 1 - others[:n], points.top)
 

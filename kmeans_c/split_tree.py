@@ -12,24 +12,22 @@ centroid is opaque (one colour for all pixels, or a given palette) nothing is co
 
 from __future__ import annotations
 
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kmeans_c import spaces
+from kmeans_c._kernels import parts
 from kmeans_c._kernels.filtering import Tree
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
 
     Keys = NDArray[np.uint32]
     Coordinates = NDArray[np.int32]
     Weights = NDArray[np.int64]
-    Places = NDArray[np.intp] | slice
-
-OPAQUE_BITS = np.uint32(0x88888888)  # alpha's in a key, all set where a colour is opaque
-
-FEW = 1 << 14  # colours: one thread
 
 
 class SplitTree:
@@ -39,7 +37,8 @@ class SplitTree:
     ----------
     keys : (n,) array
         RGBA keys, ascending; some of them opaque.
-    points : (4, n + PADDING) array
+    points : function
+        Of some of the keys and a number of coordinates, 3 or 4: these coordinates, (D, n + PADDING)
     weights : (n,) array
     n_threads, level : int
     """
@@ -47,29 +46,53 @@ class SplitTree:
     D = 4
 
     def __init__(
-        self, keys: Keys, points: Coordinates, weights: Weights, n_threads: int, level: int
+        self,
+        keys: Keys,
+        points: Callable[[Keys, int], Coordinates],
+        weights: Weights,
+        n_threads: int,
+        level: int,
     ) -> None:
         self.n = len(keys)
-        self.keys, self.points, self.weights = keys, points, weights
-        opaque = (keys & OPAQUE_BITS) == OPAQUE_BITS
-        self.opaque_at, self.other_at = _places(opaque), _places(~opaque)
-        self.top = int(points[3, int(opaque.argmax())])  # the fourth coordinate of opaque colours
-        self.opaque = self._part(3, self.opaque_at, n_threads, level)
-        self.opaque_weight = int(weights[self.opaque_at].sum())
+        self.keys, self.points, self.level = keys, points, level
+        n = parts.count(keys)
+        self.opaque_keys, self.other_keys = np.empty(n, np.uint32), np.empty(self.n - n, np.uint32)
+        self._take(weights)
+        self.top = int(points(self.opaque_keys[:1], 4)[3, 0])  # all opaque colours have it
+        self.opaque_points = points(self.opaque_keys, 3)
+        self.other_points = points(self.other_keys, 4)
+        self._plant(n_threads)
+
+    def weighed(self, weights: Weights, n_threads: int) -> SplitTree:
+        """Return the same colours with other weights."""
+        tree = copy(self)
+        tree._take(weights)
+        tree._plant(n_threads)
+        return tree
+
+    def _take(self, weights: Weights) -> None:
+        self.weights = weights
+        self.opaque_weights = np.empty(len(self.opaque_keys), np.int64)
+        self.other_weights = np.empty(len(self.other_keys), np.int64)
+        parts.part(
+            self.keys, weights,
+            self.opaque_keys, self.opaque_weights, self.other_keys, self.other_weights,
+        )  # fmt: skip
+        self.opaque_weight = int(self.opaque_weights.sum())
+
+    def _plant(self, n_threads: int) -> None:
+        self.opaque = Tree(
+            self.opaque_keys, self.opaque_points, self.opaque_weights, n_threads, self.level
+        )
         self.others: Tree | None = None
-        if not opaque.all():
-            self.others = self._part(4, self.other_at, n_threads, level)
+        if len(self.other_keys):
+            self.others = Tree(
+                self.other_keys, self.other_points, self.other_weights, n_threads, self.level
+            )
         self.whole: Tree | None = None  # used where no centroid is opaque
         self.constrained = True  # the last assignment
         self.solid: NDArray[np.intp] = np.empty(0, np.intp)
-        self.opaque_weights: Weights = np.empty(0, np.int64)
-
-    def _part(self, D: int, at: Places, n_threads: int, level: int) -> Tree:
-        keys = self.keys[at]
-        planes = np.zeros((D, len(keys) + spaces.PADDING), np.int32)
-        for plane, points in zip(planes, self.points, strict=False):
-            plane[: len(keys)] = points[: self.n][at]
-        return Tree(keys, planes, self.weights[at], n_threads, level)
+        self.pinned: NDArray[np.bool_] = np.empty(0, bool)  # clusters with an opaque member
 
     def assign(
         self,
@@ -85,11 +108,12 @@ class SplitTree:
         coordinate and of weights of each cluster.
         """
         self.solid = np.flatnonzero(centroids[:, 3] == self.top)
-        self.opaque_weights = np.zeros(len(centroids), np.int64)
+        self.pinned = np.zeros(len(centroids), bool)
         self.constrained = len(self.solid) > 0
         if not self.constrained:
             if self.whole is None:
-                self.whole = Tree(self.keys, self.points, self.weights, n_threads, level)
+                points = self.points(self.keys, 4)
+                self.whole = Tree(self.keys, points, self.weights, n_threads, level)
             self.whole.assign(centroids, sums, n_threads, level, order)
             return
         if self.others is None:
@@ -101,7 +125,7 @@ class SplitTree:
         if order is not None:
             order = _restricted(order, self.solid)
         self.opaque.assign(among, part, n_threads, level, order)
-        self.opaque_weights[self.solid] = part[:, 3]
+        self.pinned[self.solid] = part[:, 3] > 0
         sums[self.solid, :3] += part[:, :3]
         sums[self.solid, 3] += self.top * part[:, 3]
         sums[self.solid, 4] += part[:, 3]
@@ -113,10 +137,9 @@ class SplitTree:
         """
         if (centroids[:, 3] == self.top).any():
             return
-        weights, total = self.weights[self.opaque_at], self.opaque_weight
-        planes = (plane[: self.n][self.opaque_at] for plane in self.points)
-        sums = (int((weights * plane).sum()) for plane in planes)
-        mean = np.array([(2 * s + total) // (2 * total) for s in sums], np.int32)
+        weights, total = self.opaque_weights, self.opaque_weight
+        sums = (int((weights * plane[: len(weights)]).sum()) for plane in self.opaque_points)
+        mean = np.array([*((2 * s + total) // (2 * total) for s in sums), self.top], np.int32)
         delta = (centroids[fixed:] - mean).astype(np.int64)
         centroids[fixed + int((delta * delta).sum(axis=1).argmin())] = mean
 
@@ -127,7 +150,7 @@ class SplitTree:
         """
         weights = np.maximum(sums[:, -1:], 1)
         means: Coordinates = ((2 * sums[:, :-1] + weights) // (2 * weights)).astype(np.int32)
-        means[self.opaque_weights > 0, 3] = self.top
+        means[self.pinned, 3] = self.top
         return means
 
     def iterate(  # noqa: PLR0917 - as `Tree.iterate`
@@ -159,21 +182,22 @@ class SplitTree:
             self.whole.labels(out, names, n_threads)
             return
         solid = self.solid.astype(np.uint16)
-        _label(
-            self.opaque, out, self.opaque_at, solid if names is None else names[solid], n_threads
-        )
+        opaque = np.empty(len(self.opaque_keys), np.uint16)
+        others = np.empty(len(self.other_keys), np.uint16)
+        self.opaque.labels(opaque, solid if names is None else names[solid], n_threads)
         if self.others is not None:
-            _label(self.others, out, self.other_at, names, n_threads)
+            self.others.labels(others, names, n_threads)
+        parts.join(self.keys, opaque, others, out)
 
     def worst(self, n_threads: int = 1) -> tuple[int, int]:
         """Return the colour of the largest cost, the first of equals, and that cost."""
         if not self.constrained and self.whole is not None:
             return self.whole.worst(n_threads)
         at, cost = self.opaque.worst(n_threads)
-        at = _place(self.opaque_at, at)
+        at = int(np.searchsorted(self.keys, self.opaque_keys[at]))
         if self.others is not None:
             other, other_cost = self.others.worst(n_threads)
-            other = _place(self.other_at, other)
+            other = int(np.searchsorted(self.keys, self.other_keys[other]))
             if (-other_cost, other) < (-cost, at):
                 return other, other_cost
         return at, cost
@@ -202,35 +226,8 @@ class SplitTree:
 
 
 def has_opaque(keys: Keys) -> bool:
-    """Say whether one of the RGBA keys, ascending, is of an opaque colour."""
-    return bool(((keys & OPAQUE_BITS) == OPAQUE_BITS).any())
-
-
-def _places(chosen: NDArray[np.bool_]) -> Places:
-    """Where colours are chosen; a slice, which is faster, if they are neighbours."""
-    at = np.flatnonzero(chosen)
-    if len(at) and at[-1] - at[0] + 1 == len(at):
-        return slice(int(at[0]), int(at[-1]) + 1)
-    return at
-
-
-def _place(places: Places, i: int) -> int:
-    return places.start + i if isinstance(places, slice) else int(places[i])
-
-
-def _label(
-    tree: Tree,
-    out: NDArray[np.uint16],
-    at: Places,
-    names: NDArray[np.uint16] | None,
-    n_threads: int,
-) -> None:
-    if isinstance(at, slice):
-        tree.labels(out[at], names, n_threads)
-        return
-    part = np.empty(len(at), np.uint16)
-    tree.labels(part, names, n_threads)
-    out[at] = part
+    """Say whether one of the RGBA keys is of an opaque colour."""
+    return parts.count(keys) > 0
 
 
 def _restricted(order: NDArray[np.uint16], solid: NDArray[np.intp]) -> NDArray[np.uint16]:

@@ -13,6 +13,7 @@ from kmeans_c import Histogram, Palette, spaces
 from kmeans_c._kernels import machine
 from kmeans_c._kernels.points import Points
 from kmeans_c._kernels.search import Search
+from kmeans_c.clustering import Clusters
 from kmeans_c.search import (
     EFFORTS,
     MASS_BITS,
@@ -527,7 +528,8 @@ def test_opaque_points_take_opaque_centroids(rng, share, fixed, K):
 def test_no_cell_holds_opaque_colours_and_others(rng, most):
     histogram = histogram_of(rng, 900, 4, rng.integers(1, 100, 900))
     planes = spaces.coordinates(histogram.colors)
-    tree = SplitTree(histogram.keys, planes, histogram.counts, 1, 0)
+    tree = Clusters(histogram, 1).tree
+    assert isinstance(tree, SplitTree)
     cells = cells_of(tree, histogram.keys, histogram.total, most)
     opaque = histogram.colors[:, 3] == 255
     assert cells.means.shape[1] == min(most, len(histogram))

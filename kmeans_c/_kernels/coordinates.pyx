@@ -35,7 +35,10 @@ cdef inline int32_t every_fourth(uint32_t key) noexcept nogil:
 
 cdef km_body_void place_body(int channels, const uint32_t* keys, Py_ssize_t n,
                              int32_t* planes, Py_ssize_t stride) noexcept nogil:
-    """Write a plane a coordinate; grey fills the first and leaves the others."""
+    """Write a plane a coordinate; grey fills the first and leaves the others.
+
+    No channels: RGBA keys of opaque colours, whose first three coordinates are written.
+    """
     cdef Py_ssize_t i
     cdef int32_t a, zero
     if channels == 1:
@@ -46,6 +49,11 @@ cdef km_body_void place_body(int channels, const uint32_t* keys, Py_ssize_t n,
             planes[i] = 64 * every_third(keys[i] >> 2)
             planes[stride + i] = 64 * every_third(keys[i] >> 1)
             planes[2 * stride + i] = 64 * every_third(keys[i])
+    elif channels == 0:
+        for i in range(n):
+            planes[i] = 64 * every_fourth(keys[i] >> 2)
+            planes[stride + i] = 64 * every_fourth(keys[i] >> 1)
+            planes[2 * stride + i] = 64 * every_fourth(keys[i])
     else:
         for i in range(n):
             a = every_fourth(keys[i] >> 3)
@@ -77,6 +85,8 @@ def from_keys(const uint32_t[::1] keys not None,    # IN (n,)
               int n_threads, int level):
     """Write the coordinates of the colours with these keys, one plane each; of grey the first
     alone.
+
+    RGBA with three planes is all opaque; the fourth coordinate is left out.
     """
     cdef Py_ssize_t n = keys.shape[0], stride = planes.shape[1], block
     cdef int32_t* to = &planes[0, 0]
@@ -86,6 +96,8 @@ def from_keys(const uint32_t[::1] keys not None,    # IN (n,)
     if n == 0:
         return
     source = &keys[0]
+    if channels == 4 and planes.shape[0] == 3:
+        channels = 0
     for block in prange((n + BLOCK - 1) // BLOCK, num_threads=n_threads, schedule="static",
                         nogil=True):
         place(source + block * BLOCK, min(<Py_ssize_t> BLOCK, n - block * BLOCK), channels,

@@ -387,62 +387,84 @@ cdef class Search:
         there is none."""
         cdef int32_t solid[NEAR + 1]
         cdef int j, n = 0
-        if self.opaque == NULL:
-            self.share_some(copy, c, ids, m, -1)
-            return
-        for j in range(m):
-            if copy.centre[4 * ids[j] + 3] == self.top:
-                solid[n] = ids[j]
-                n += 1
-        if copy.sums[c].opaque == 0:
-            if m:
-                self.share_some(copy, c, ids, m, -1)
-        elif copy.sums[c].opaque == copy.sums[c].w:
-            if n:
-                self.share_some(copy, c, solid, n, -1)
+        if self.opaque != NULL and copy.sums[c].opaque:
+            for j in range(m):
+                if copy.centre[4 * ids[j] + 3] == self.top:
+                    solid[n] = ids[j]
+                    n += 1
+            if copy.sums[c].opaque < copy.sums[c].w:
+                self.share_mixed(copy, c, ids, m, solid, n)
+            else:
+                self.share_all(copy, c, solid, n, m)
         else:
-            if m:
-                self.share_some(copy, c, ids, m, 0)
-            if n:
-                self.share_some(copy, c, solid, n, 1)
+            self.share_all(copy, c, ids, m, m)
 
-    cdef void share_some(self, Copy* copy, int32_t c, const int32_t* ids, int m,
-                         int which) noexcept nogil:
-        """Give each member of c to the nearest of m clusters: all (-1), those that are not opaque
-        (0), or the opaque ones (1)."""
+    cdef void share_all(self, Copy* copy, int32_t c, const int32_t* ids, int m,
+                        int charged) noexcept nogil:
+        """Give each member of c to the nearest of m clusters, for the price of so many."""
         cdef int32_t member[MAX_LEAF]
         cdef int32_t x[4 * MAX_LEAF]
-        cdef uint16_t label[MAX_LEAF]
-        cdef int32_t new[MAX_LEAF]
-        cdef int32_t differ, following, i = copy.head[c]
-        cdef int n, j, d
-        if m == 1:
-            while ids[0] != c and i >= 0:
+        cdef int32_t following, i = copy.head[c]
+        cdef int n, d
+        if m < 2:
+            while m and ids[0] != c and i >= 0:
                 following = copy.next[i]
-                if which < 0 or self.opaque[i] == which:
-                    self.move(copy, i, ids[0])
+                self.move(copy, i, ids[0])
                 i = following
             return
-        for j in range(MAX_LEAF):
-            label[j] = <uint16_t> c
         while i >= 0:
             n = 0
             while i >= 0 and n < MAX_LEAF:
-                if which < 0 or self.opaque[i] == which:
-                    member[n] = i
-                    for d in range(self.D):
-                        x[d * MAX_LEAF + n] = self.x[4 * i + d]
-                    n += 1
-                i = copy.next[i]
-            for j in range(n, (n + 15) & ~15):
+                member[n] = i
                 for d in range(self.D):
-                    x[d * MAX_LEAF + j] = 0
-            self.own(x, MAX_LEAF, n, copy.packed, ids, m, label, new, &differ)
-            copy.work += n * m
-            if differ:
-                for j in range(n):
-                    if new[j] != c:
-                        self.move(copy, member[j], new[j])
+                    x[d * MAX_LEAF + n] = self.x[4 * i + d]
+                n += 1
+                i = copy.next[i]
+            self.share_some(copy, c, member, x, n, ids, m, charged)
+
+    cdef void share_mixed(self, Copy* copy, int32_t c, const int32_t* ids, int m,
+                          const int32_t* solid, int n_solid) noexcept nogil:
+        """Give each opaque member of c to the nearest of some clusters, each other of m."""
+        cdef int32_t member[2][MAX_LEAF]
+        cdef int32_t x[2][4 * MAX_LEAF]
+        cdef int32_t at, i = copy.head[c]
+        cdef int n[2]
+        cdef int d, which
+        n[0] = n[1] = 0
+        while i >= 0:
+            at = i
+            i = copy.next[i]
+            which = self.opaque[at]
+            member[which][n[which]] = at
+            for d in range(self.D):
+                x[which][d * MAX_LEAF + n[which]] = self.x[4 * at + d]
+            n[which] += 1
+            if n[which] == MAX_LEAF or i < 0:
+                if n[0] and m and (n[0] == MAX_LEAF or i < 0):
+                    self.share_some(copy, c, member[0], x[0], n[0], ids, m, m)
+                if n[1] and n_solid and (n[1] == MAX_LEAF or i < 0):
+                    self.share_some(copy, c, member[1], x[1], n[1], solid, n_solid, m)
+                n[which] = 0
+
+    cdef void share_some(self, Copy* copy, int32_t c, const int32_t* member, int32_t* x, int n,
+                         const int32_t* ids, int m, int charged) noexcept nogil:
+        """Give n members of c to the nearest of m clusters, for the price of so many."""
+        cdef uint16_t label[MAX_LEAF]
+        cdef int32_t new[MAX_LEAF]
+        cdef int32_t differ
+        cdef int j, d, end = (n + 15) & ~15
+        for j in range(end):
+            label[j] = <uint16_t> c
+        for j in range(n, end):
+            for d in range(self.D):
+                x[d * MAX_LEAF + j] = 0
+        self.own(x, MAX_LEAF, n, copy.packed, ids, m, label, new, &differ)
+        # Opaque members have fewer clusters to go to and come in shorter lists, which take as long.
+        copy.work += (n if self.opaque == NULL else (n + 7) & ~7) * charged
+        if differ:
+            for j in range(n):
+                if new[j] != c:
+                    self.move(copy, member[j], new[j])
 
     # ---- cuts
 
