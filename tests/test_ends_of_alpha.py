@@ -11,9 +11,11 @@ from PIL import Image
 import kmeans_c
 from kmeans_c import Histogram, Palette, rate
 from kmeans_c.cli import main
+from kmeans_c.clustering import Clusters
 from kmeans_c.dithering import DITHERS
 from kmeans_c.search import EFFORTS
-from kmeans_c.spaces import SPACES
+from kmeans_c.spaces import SPACES, coordinates
+from kmeans_c.split_tree import SplitTree
 
 INITS = ("search", "splitting", "k-means++", "random", "array")
 
@@ -257,3 +259,33 @@ def test_the_line_says_what_was_drawn_over_white(tmp_path, capsys):
     out = tmp_path / "out.bmp"
     assert main([str(tmp_path / "in.png"), "-o", str(out), "--allow-larger"]) == 0
     assert "alpha: 1 pixel of alpha 254 was drawn over white" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("space", SPACES)
+@pytest.mark.parametrize("least", [0, 200, 254, 255])
+def test_the_parts_of_a_split_tree_are_those_of_the_whole(space, least):
+    rng = np.random.default_rng(least)
+    image = rng.integers(0, 256, (40, 40, 4), dtype=np.uint8)
+    image[..., 3] = rng.integers(least, 256, (40, 40))
+    histogram = Histogram(4).add(image)
+    clusters = Clusters(histogram, 1, space)
+    tree = clusters.tree
+    assert isinstance(tree, SplitTree)
+    opaque = histogram.colors[:, 3] == 255
+    whole = coordinates(histogram.colors, space)[:, : len(histogram)]
+    for part, keys, points, weights in (
+        (opaque, tree.opaque_keys, tree.opaque_points, tree.opaque_weights),
+        (~opaque, tree.other_keys, tree.other_points, tree.other_weights),
+    ):
+        assert np.array_equal(keys, histogram.keys[part])
+        assert np.array_equal(weights, clusters.weights[part])
+        assert np.array_equal(points[:, : len(keys)], whole[: len(points), part])
+    assert (whole[3, opaque] == tree.top).all()
+
+    centroids = np.ascontiguousarray(whole[:, [*np.flatnonzero(opaque)[:5], 0, 1]].T)
+    tree.assign(centroids, np.empty((7, 5), np.int64), 1, clusters.level)
+    labels = np.empty(len(histogram), np.uint16)
+    tree.labels(labels)
+    distances = ((whole.T[:, np.newaxis].astype(np.int64) - centroids) ** 2).sum(axis=2)
+    barred = opaque[:, np.newaxis] & (centroids[:, 3] != tree.top)
+    assert np.array_equal(labels, np.where(barred, 1 << 60, distances).argmin(axis=1))
