@@ -166,3 +166,15 @@ class TestProofOfJpeg:
             data = writer.compact(image, 50, subsampling)
             twin = writer.baseline(image, 50, subsampling)
             assert proof.shows(data, twin)
+
+    @pytest.mark.parametrize("subsampling", ["4:4:4", "4:2:2", "4:2:0"])
+    def test_first_rows_of_a_very_large_picture(self, monkeypatch, subsampling):
+        monkeypatch.setattr(proof, "MAX_DECODED", 0)
+        monkeypatch.setattr(proof, "MAX_MEANS", 320 * 100)
+        image = textured(403, 320)
+        data = writer.compact(image, 90, subsampling)
+        assert len(data) > 8192
+        assert proof.shows(data, writer.baseline(image, 90, subsampling))
+        other = image.copy()
+        other.paste((9, 99, 199), (0, 60, 20, 80))
+        assert not proof.shows(data, writer.baseline(other, 90, subsampling))
