@@ -23,7 +23,7 @@ _FOLDERS = {EXIF, GPS, INTEROPERABILITY}
 _DEEPEST = 2
 
 # Bytes of a number and of a value, by type: all of TIFF 6.0, BigTIFF's, and EXIF's UTF-8.
-_SIZES = {
+SIZES = {
     1: (1, 1), 2: (1, 1), 3: (2, 2), 4: (4, 4), 5: (4, 8), 6: (1, 1), 7: (1, 1), 8: (2, 2),
     9: (4, 4), 10: (4, 8), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
     129: (1, 1),
@@ -116,7 +116,7 @@ def read_folder(
     for tag, (kind, count, _, place) in directory.entries.items():
         if wanted is not None and not wanted(tag) and tag not in _FOLDERS:
             continue
-        single, size = _SIZES.get(kind, (0, 0))
+        single, size = SIZES.get(kind, (0, 0))
         length = count * size
         if not size or kind in _BIG:
             continue
