@@ -5,7 +5,8 @@ One function a kind of argument, used by every public function.
 
 import operator
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +16,10 @@ from kmeans_c.threads import simd_level
 
 # Labels are kept as float32 within a block, which counts exactly up to here.
 MAX_K = 1 << 24
+
+# No memory is larger: x86-64 and 64-bit Arm give a program 2^47 bytes of addresses. A view with
+# strides of 0 may have more.
+MAX_BYTES = 1 << 47
 
 # Beyond these magnitudes the squares of float32 and float64 leave their range,
 # below their inverse they vanish.
@@ -65,7 +70,7 @@ def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
     float16 becomes float32. The result shares memory with `X` where it already has that form, and
     is only read.
     """
-    array = _as_array(name, X)
+    array = as_array(name, X)
     kind, size = array.dtype.kind, array.dtype.itemsize
     if kind not in "uif":
         raise TypeError(f"{name}: expected integers or floats, got dtype {array.dtype}")
@@ -95,12 +100,14 @@ def as_points(name: str, X: ArrayLike) -> NDArray[Any]:
 
 def as_centroids(name: str, centroids: ArrayLike, columns: int) -> NDArray[np.float64]:
     """(K, D) centroids as finite float64, K at least 1 and D the points' number of columns."""
-    array = _as_array(name, centroids)
-    if array.ndim == 2 and array.shape[1] and array.shape[0] > MAX_K:  # perhaps beyond memory
+    array = as_array(name, centroids)
+    # Before they are looked at: a view may be larger than memory.
+    if array.ndim == 2 and array.size and array.shape[0] > MAX_K:
         raise ValueError(f"{name}: expected at most {MAX_K} rows, got {array.shape[0]}")
-    array = as_points(name, array).astype(np.float64)
-    if array.shape[1] != columns:
+    if array.ndim == 2 and array.size and array.shape[1] != columns:
         raise ValueError(f"{name}: expected {columns} columns as in X, got {array.shape[1]}")
+    # A copy first: nobody can change it once it is checked.
+    array = as_points(name, np.array(array, order="C")).astype(np.float64, copy=False)
     check_int(f"{name}: rows", array.shape[0], 1, MAX_K)
     return array
 
@@ -114,7 +121,7 @@ def widened(points: NDArray[Any], centroids: NDArray[Any]) -> NDArray[Any]:
 
 def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.int32]:
     """(N,) centroid indices in 0..K-1, as a private copy: nobody can change them once checked."""
-    array = _as_array(name, indices)
+    array = as_array(name, indices)
     if array.dtype.kind not in "ui":
         raise TypeError(f"{name}: expected integers, got dtype {array.dtype}")
     if array.shape != (rows,):
@@ -126,13 +133,53 @@ def as_indices(name: str, indices: ArrayLike, rows: int, K: int) -> NDArray[np.i
     return array.astype(np.int32)
 
 
-def _as_array(name: str, data: ArrayLike) -> NDArray[Any]:
+def as_array(name: str, data: object, dtype: Any = None) -> NDArray[Any]:
+    """Return an array_like argument as an array, which may be the caller's own.
+
+    Raises
+    ------
+    TypeError
+        If it is masked, or NumPy cannot read its buffer.
+    ValueError
+        If its rows differ in length, or it has more bytes than any memory.
+    """
     if is_masked(data):
-        raise TypeError(f"{name}: masked arrays are not supported: fill or compress it first")
+        raise TypeError(
+            f"{name}: expected an array without a mask, got a masked array: fill or compress it"
+        )
+    if isinstance(data, np.ndarray):
+        check_bytes(name, data)
     try:
-        return np.asarray(data)
-    except ValueError as error:  # rows of different lengths
+        array: NDArray[Any] = np.asarray(data, dtype)
+    except ValueError as error:
+        if "inhomogeneous" in str(error):
+            raise ValueError(f"{name}: expected rows of equal length") from None
         raise ValueError(f"{name}: {error}") from None
+    except (NotImplementedError, BufferError) as error:
+        kind = type(data).__name__
+        raise TypeError(f"{name}: expected an array, got {kind}: {error}") from None
+    check_bytes(name, array)
+    return array
+
+
+def check_bytes(name: str, array: NDArray[Any]) -> None:
+    """Refuse a view of more bytes than any memory has, which a copy of it would need."""
+    if array.nbytes > MAX_BYTES:
+        raise ValueError(f"{name}: expected at most 2^47 bytes, got shape {array.shape}")
+
+
+def as_list(name: str, values: object, kind: str) -> list[Any]:
+    """Return the elements of an iterable argument other than text; `kind` names what they are."""
+    if isinstance(values, np.ndarray):
+        check_bytes(name, values)
+    if not isinstance(values, str | bytes):
+        try:
+            iterator = iter(cast("Iterable[Any]", values))
+        except (TypeError, NotImplementedError):  # an array of no, a memoryview of many dimensions
+            pass
+        else:
+            return list(iterator)
+    raise TypeError(f"{name}: expected {kind}, got {type(values).__name__}")
 
 
 def largest(points: NDArray[Any]) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kmeans_c.checks import as_array
 from kmeans_c.color_text import parse_color
 
 if TYPE_CHECKING:
@@ -26,10 +27,11 @@ def as_colors(name: str, colors: ArrayLike, *, least: int = 1, distinct: bool = 
         shape = colors.shape
         raise ValueError(f"{name}: expected {least}..{MAX_ENTRIES} colours, got shape {shape}")
     try:
-        array = np.array(_numbers(name, colors))
-    except ValueError as error:  # rows of different lengths, or text that is no colour
+        numbers = _numbers(name, colors)
+    except ValueError as error:  # text that is no colour
         reason = str(error).removeprefix("color: ")
         raise ValueError(f"{name}: {reason}") from None
+    array = as_array(name, numbers)
     if array.size == 0 and least == 0:
         return np.empty((0, 3), np.uint8)
     if array.size and array.dtype.kind not in "ui":

@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import MAX_K, as_centroids, check_choice, check_int, widened
+from kmeans_c.checks import MAX_K, as_array, as_centroids, check_choice, check_int, widened
 from kmeans_c.lloyd import Points, lloyd
 from kmeans_c.protocol import (
     Estimator,
@@ -178,16 +178,19 @@ class KMeans(Estimator):
 
     @property
     def _n_features_out(self) -> int:
-        return len(self.cluster_centers_)
+        return len(self._centers())
 
     def _centers(self) -> NDArray[Any]:
         """Return a copy of the centres, as float32 where they are: anyone may have set them."""
-        self._check_fitted()
-        check_int("n_features_in_", self.n_features_in_, 1)
-        centers: Any = self.cluster_centers_
-        centers = centers if isinstance(centers, np.ma.MaskedArray) else np.array(centers)
-        wide = as_centroids("cluster_centers_", centers, self.n_features_in_)
+        n_features, _ = self._fitted_features()
+        centers = as_array("cluster_centers_", self.cluster_centers_)
+        wide = as_centroids("cluster_centers_", centers, n_features)
         return wide.astype(np.float32) if centers.dtype == np.float32 else wide
+
+    def _check_fitted(self) -> None:
+        super()._check_fitted()
+        if not hasattr(self, "cluster_centers_"):  # deleted
+            raise AttributeError(f"this {type(self).__name__} has no cluster_centers_: call fit")
 
     def _ready(
         self,

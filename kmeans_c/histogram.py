@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from kmeans_c import tables, threads
 from kmeans_c._kernels import histogram as kernel
-from kmeans_c.checks import check_int
+from kmeans_c.checks import as_array, check_int
 
 __all__ = ["Histogram"]
 
@@ -374,7 +374,7 @@ def pieces(pixels: Pixels) -> Iterator[Pixels]:
 def as_weights(
     weights: NDArray[np.integer[Any]], shape: tuple[int, ...], *, grey: bool = False
 ) -> Counts:
-    weights = np.asarray(weights)
+    weights = as_array("weights", weights)
     if weights.dtype.kind not in "iu":
         raise TypeError(f"weights: expected integers, got {weights.dtype}")
     if grey and weights.shape == (*shape, 1):  # (n, 1) are n greys, or an image one pixel wide

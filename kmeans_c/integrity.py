@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
-from kmeans_c.checks import is_masked
+from kmeans_c.checks import check_bytes, is_masked
 from kmeans_c.colors import MAX_ENTRIES
 
 if TYPE_CHECKING:
@@ -107,4 +107,5 @@ def _as_array(name: str, value: object, dtypes: tuple[type, ...]) -> NDArray[Any
         raise TypeError(f"{name}: expected an array of {known}, got {type(value).__name__}")
     if value.dtype not in dtypes:
         raise TypeError(f"{name}: expected an array of {known}, got dtype {value.dtype}")
+    check_bytes(name, value)
     return value

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from kmeans_c.checks import check_choice
+from kmeans_c.checks import as_array, check_choice
 from kmeans_c.colors import as_colors
 from kmeans_c.search import EFFORTS, Effort
 from kmeans_c.seeding import Draw
@@ -65,10 +65,7 @@ def as_method(
 
 
 def _as_init(init: ArrayLike, K: int) -> NDArray[np.uint8]:
-    try:
-        array = np.asarray(init)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"init: {error}") from None
+    array = as_array("init", init)
     if array.ndim == 0:
         raise TypeError(f"init: expected a str or an array, got {type(init).__name__}")
     if array.size > 4 * K:  # before it is looked at: a view may be larger than memory

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kmeans_c.checks import check_choice, check_int
+from kmeans_c.checks import as_array, as_list, check_choice, check_int
 from kmeans_c.clustering import assign, fit
 from kmeans_c.colors import MAX_ENTRIES, alike, as_colors, hidden, in_rgb
 from kmeans_c.dithering import DITHERS, check_strength
@@ -300,7 +300,7 @@ class Palette:
 
 
 def _as_names(names: Sequence[str], n: int) -> tuple[str, ...]:
-    listed = tuple(names)
+    listed = tuple(as_list("names", [names] if isinstance(names, str) else names, "str"))
     for name in listed:
         if not isinstance(name, str):
             raise TypeError(f"names: expected str, got {type(name).__name__}")
@@ -310,7 +310,7 @@ def _as_names(names: Sequence[str], n: int) -> tuple[str, ...]:
 
 
 def _as_counts(counts: ArrayLike, n: int) -> NDArray[np.int64]:
-    array = np.asarray(counts)
+    array = as_array("counts", counts)
     if array.dtype.kind not in "ui":
         raise TypeError(f"counts: expected integers, got dtype {array.dtype}")
     if array.shape != (n,) or array.min() < 0:

@@ -17,7 +17,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import as_points, check_int, is_masked
+from kmeans_c.checks import as_array, as_points, check_choice, check_int
 
 CONTAINERS = ("default", "pandas", "polars")
 SHOWN_NAMES = 5
@@ -78,14 +78,12 @@ class Estimator:
 
         Raises
         ------
-        ValueError
-            If it is another word.
+        TypeError, ValueError
+            If it is no str, or another word.
         """
         if transform is None:
             return self
-        if transform not in CONTAINERS:
-            wanted = ", ".join(CONTAINERS)
-            raise ValueError(f"transform: expected one of {wanted}, got {transform!r}")
+        check_choice("transform", transform, CONTAINERS)
         # sklearn.base.clone hands on what has this name.
         self._sklearn_output_config = {"transform": transform}
         return self
@@ -98,16 +96,17 @@ class Estimator:
         input_features : (D,) array_like of str, optional
             Only compared with what `fit` has seen.
         """
-        self._check_fitted()
+        n_features, known = self._fitted_features()
         if input_features is not None:
-            names = np.asarray(input_features, dtype=object)
-            known = getattr(self, "feature_names_in_", None)
+            names = as_array("input_features", input_features, object)
+            if names.ndim != 1:
+                raise ValueError(f"input_features: expected a list, got shape {names.shape}")
             if known is not None and not np.array_equal(known, names):
                 raise ValueError("input_features is not equal to feature_names_in_")
-            if len(names) != self.n_features_in_:
+            if len(names) != n_features:
                 raise ValueError(
                     f"input_features should have length equal to number of features "
-                    f"({self.n_features_in_}), got {len(names)}"
+                    f"({n_features}), got {len(names)}"
                 )
         prefix = type(self).__name__.lower()
         return np.array([f"{prefix}{k}" for k in range(self._n_features_out)], dtype=object)
@@ -131,16 +130,32 @@ class Estimator:
             kind = _scikit_learn("sklearn.exceptions", NotFittedError)
             raise kind(f"this {type(self).__name__} is not fitted yet: call fit first")
 
+    def _fitted_features(self) -> tuple[int, NDArray[Any] | None]:
+        """Return how many features were fitted, and their names: anyone may have set them."""
+        self._check_fitted()
+        n_features = check_int("n_features_in_", self.n_features_in_, 1)
+        known: Any = getattr(self, "feature_names_in_", None)
+        if known is not None:
+            if not isinstance(known, np.ndarray) or known.dtype.kind not in "OU":
+                kind = type(known).__name__
+                raise TypeError(f"feature_names_in_: expected an array of str, got {kind}")
+            if known.shape != (n_features,):
+                raise ValueError(
+                    f"feature_names_in_: expected shape ({n_features},), got {known.shape}"
+                )
+            if not all(isinstance(name, str) for name in known):
+                raise TypeError("feature_names_in_: expected an array of str, got other objects")
+        return n_features, known
+
     def _fitted_samples(self, X: Any) -> NDArray[Any]:
         """`as_samples` of what was fitted for: as many features, of the same names."""
-        self._check_fitted()
-        _compare_names(type(self).__name__, getattr(self, "feature_names_in_", None), names_of(X))
+        n_features, known = self._fitted_features()
+        _compare_names(type(self).__name__, known, names_of(X))
         samples = as_samples(X)
-        check_int("n_features_in_", self.n_features_in_, 1)
-        if samples.shape[1] != self.n_features_in_:
+        if samples.shape[1] != n_features:
             raise ValueError(
                 f"X has {samples.shape[1]} features, but {type(self).__name__} is expecting "
-                f"{self.n_features_in_} features as input"
+                f"{n_features} features as input"
             )
         return samples
 
@@ -176,12 +191,7 @@ def as_samples(X: Any) -> NDArray[Any]:
     sparse = sys.modules.get("scipy.sparse")
     if sparse is not None and sparse.issparse(X):
         raise TypeError("X: sparse input is not supported, expected a dense array: X.toarray()")
-    if is_masked(X):
-        raise TypeError("X: masked arrays are not supported: fill or compress it first")
-    try:
-        array = np.asarray(X)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"X: {error}") from None
+    array = as_array("X", X)
     if array.dtype.kind == "c":
         raise ValueError("X: expected real numbers, got complex ones. Complex data not supported")
     if array.dtype.kind not in "biufO":
@@ -214,14 +224,18 @@ def as_sample_weights(sample_weight: Any, rows: int) -> NDArray[np.float64] | No
     """
     if sample_weight is None:
         return None
-    array = np.asarray(sample_weight)
+    array = as_array("sample_weight", sample_weight)
     if array.dtype.kind not in "biufO":
         raise TypeError(f"sample_weight: expected numbers, got dtype {array.dtype}")
     if array.shape not in ((), (rows,)):
         raise ValueError(f"sample_weight: expected shape ({rows},), got {array.shape}")
     # A copy: nobody can change it once it is checked.
     weights: NDArray[np.float64] = np.empty(rows)
-    weights[:] = array
+    try:
+        weights[:] = array
+    except (TypeError, ValueError, OverflowError):  # objects
+        kinds = {type(weight).__name__: None for weight in array.reshape(-1)[:SHOWN_NAMES]}
+        raise TypeError(f"sample_weight: expected numbers, got {', '.join(kinds)}") from None
     if not np.isfinite(weights).all() or weights.min() < 0:
         raise ValueError("sample_weight: expected finite weights of at least 0")
     if not weights.any():

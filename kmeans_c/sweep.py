@@ -17,7 +17,7 @@ import numpy as np
 from kmeans_c import spaces
 from kmeans_c._kernels import perceptual as kernel
 from kmeans_c._kernels.search import Search
-from kmeans_c.checks import check_choice, check_int
+from kmeans_c.checks import as_list, check_choice, check_int
 from kmeans_c.clustering import Clusters, Fit, fit, kept_colors
 from kmeans_c.colors import in_rgb
 from kmeans_c.encoding import MAX_COLORS
@@ -190,9 +190,8 @@ def sweep(
 def _as_Ks(Ks: Iterable[int] | None) -> list[int]:  # noqa: N802 - the argument's name
     if Ks is None:
         return list(range(2, MAX_COLORS + 1))
-    if isinstance(Ks, str | bytes) or not hasattr(Ks, "__iter__"):
-        raise TypeError(f"Ks: expected integers, got {type(Ks).__name__}")
-    wanted = sorted({check_int("Ks", K, 1, MAX_COLORS) for K in Ks})
+    listed = as_list("Ks", Ks, "integers")
+    wanted = sorted({check_int("Ks", K, 1, MAX_COLORS) for K in listed})
     if not wanted:
         raise ValueError("Ks: expected at least one, got none")
     return wanted

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from kmeans_c.checks import is_masked
+from kmeans_c.checks import as_array
 from kmeans_c.histogram import MAX_TOTAL
 
 # The largest float becomes this.
@@ -20,12 +20,7 @@ def as_importance(weights: ArrayLike, shape: tuple[int, ...]) -> NDArray[np.int6
     multiplied, by up to 65,536, so that it counts next to nothing: its colours are there still, as
     the palette has as many entries as there are colours for. Floats are scaled to 65,536.
     """
-    if is_masked(weights):
-        raise TypeError("weights: expected an array without a mask, got a masked array")
-    try:
-        array = np.asarray(weights)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"weights: {error}") from None
+    array = as_array("weights", weights)
     if array.dtype.kind not in "uifb":
         raise TypeError(f"weights: expected numbers, got dtype {array.dtype}")
     if array.shape != shape:

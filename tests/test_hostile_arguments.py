@@ -233,7 +233,7 @@ def test_more_centroids_than_points_can_be_looked_up():
     ("indices", "error", "message"),
     [
         (None, TypeError, "indices: expected integers, got dtype object"),
-        (np.ma.masked_less(LABELS, 2), TypeError, "indices: masked arrays are not supported"),
+        (np.ma.masked_less(LABELS, 2), TypeError, "indices: expected an array without a mask"),
         (LABELS.astype(float), TypeError, "indices: expected integers, got dtype float64"),
         (LABELS[:19], ValueError, "indices: expected shape"),
         (LABELS[:, None], ValueError, "indices: expected shape"),

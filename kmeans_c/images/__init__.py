@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFile
 
-from kmeans_c.checks import check_choice, check_int, is_masked
+from kmeans_c.checks import as_array, check_choice, check_int
 from kmeans_c.files import FilePath, safe_open
 from kmeans_c.histogram import Histogram
 from kmeans_c.images import gif_file, jpeg_file, modes, png_file
@@ -190,10 +190,8 @@ def as_pixels(image: object) -> Pixels:
         pixels = file_pixels(image)
     elif isinstance(image, str | os.PathLike) or hasattr(image, "read"):
         return read_image(cast("FilePath | BinaryIO", image)).pixels
-    elif is_masked(image):
-        raise TypeError("image: expected an array without a mask, got a masked array")
     elif hasattr(image, "__array_interface__") or hasattr(image, "__array__"):
-        pixels = _checked(np.asarray(image))
+        pixels = _checked(as_array("image", image))
     else:
         kind = type(image).__name__
         raise TypeError(
