@@ -155,6 +155,11 @@ def kept_colors(histogram: Histogram, keep: Colors, K: int) -> Colors:
     """The colours that stay, in the histogram's channels.
 
     What is fully transparent is one of them, as no rounding may make it show.
+
+    Raises
+    ------
+    ValueError
+        If the histogram cannot hold them, or they leave no entry for an end of alpha.
     """
     channels = histogram.channels
     if channels == 4 and keep.shape[1] == 3:
@@ -167,10 +172,28 @@ def kept_colors(histogram: Histogram, keep: Colors, K: int) -> Colors:
         if np.any(keep != keep[:, :1]):
             raise ValueError("keep: expected greys, as all pixels are grey")
         keep = keep[:, :1]
+    if len(keep):
+        _check_room(histogram, keep, K)
     clear = np.zeros((1, 4), np.uint8)
     if histogram.has_transparent and len(keep) < K > 1 and not (keep == clear).all(axis=1).any():
         keep = np.concatenate([clear, keep])
     return keep
+
+
+def _check_room(histogram: Histogram, keep: Colors, K: int) -> None:
+    """Refuse colours to keep that would make transparent pixels show, or opaque ones vanish."""
+    if histogram.channels < 4:
+        return
+    transparent = histogram.has_transparent and bool(keep[:, 3].all())
+    opaque_ones = has_opaque(histogram.keys) and not (keep[:, 3] == OPAQUE).any()
+    if K == 1 and not opaque_ones and len(histogram) > 1:
+        return  # one entry cannot be both ends, and is opaque
+    kinds = ["transparent"] * transparent + ["opaque"] * opaque_ones
+    if len(keep) + len(kinds) > K:
+        raise ValueError(
+            f"keep: expected at most K - {len(kinds)} = {K - len(kinds)} colours, "
+            f"as the image has {' and '.join(kinds)} pixels, got {len(keep)}"
+        )
 
 
 def least_entries(histogram: Histogram, keep: Colors) -> int:

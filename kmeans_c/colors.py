@@ -84,12 +84,20 @@ def _numbers(name: str, colors: ArrayLike) -> Any:
     """Text among the colours becomes numbers; what is not opaque makes all of them RGBA."""
     if isinstance(colors, str):
         raise TypeError(f"{name}: expected a list of colours, got a str")
-    if not isinstance(colors, list | tuple) or not any(isinstance(c, str) for c in colors):
+    if not isinstance(colors, list | tuple):
         return colors
-    rows = [parse_color(c) if isinstance(c, str) else tuple(c) for c in colors]
-    if any(len(row) == 4 for row in rows):
-        rows = [(*row, 255) if len(row) == 3 else row for row in rows]
+    rows: list[Any] = [parse_color(c) if isinstance(c, str) else c for c in colors]
+    lengths = {_length(row) for row in rows}
+    if lengths == {3, 4}:
+        rows = [(*row, 255) if _length(row) == 3 else tuple(row) for row in rows]
     return rows
+
+
+def _length(row: object) -> int:
+    """Return the number of channels of a row, or 0 of what is none."""
+    if isinstance(row, np.ndarray):
+        return len(row) if row.ndim == 1 else 0
+    return len(row) if isinstance(row, list | tuple) else 0
 
 
 def count_distinct(colors: NDArray[np.uint8]) -> int:

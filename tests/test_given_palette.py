@@ -720,3 +720,23 @@ def test_pillow_writes_the_transparent_entry_wherever_it_stands(palette, kind):
     with Image.open(io.BytesIO(data)) as shown:
         alpha = np.asarray(shown.convert("RGBA"))[..., 3]
     assert not alpha[SPRITE[..., 3] == 0].any()
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("#fff,#00000000", [(255, 255, 255, 255), (0, 0, 0, 0)]),
+        ("transparent,white", [(0, 0, 0, 0), (255, 255, 255, 255)]),
+        ("transparent", [(0, 0, 0, 0)]),
+    ],
+)
+def test_the_command_takes_transparent_colours(folder, text, table):
+    image = np.zeros((6, 8, 4), np.uint8)
+    image[:, 3:] = (len(table) - 1) * 255
+    Image.fromarray(image).save(folder / "ground.png")
+    source, target = str(folder / "ground.png"), str(folder / "done.png")
+    assert cli.main([source, "-o", target, "--palette", text, "-q", "--allow-larger"]) == 0
+    with Image.open(target) as file:
+        assert np.array_equal(np.asarray(file.convert("RGBA")), image)
+    colors = [color for part in text.split(",") for color in ("--keep", part)]
+    assert cli.main([source, "-o", target, "-k", "2", *colors, "-qf", "--allow-larger"]) == 0

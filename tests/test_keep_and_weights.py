@@ -76,8 +76,8 @@ def test_kept_colours_are_there_for_every_space_and_weight(
 ):
     rng = np.random.default_rng(seed)
     image = rng.integers(0, 256, (6, 6, channels), dtype=np.uint8)
-    if channels == 4:
-        image[..., 3] |= 128
+    if channels == 4:  # neither end of alpha, which need entries beside those that are kept
+        image[..., 3] = image[..., 3] // 2 + 127
     colors = np.unique(np.concatenate([image.reshape(-1, channels)[:3],
                                        rng.integers(1, 256, (20, channels))]), axis=0)  # fmt: skip
     keep = rng.permutation(colors)[: min(number, K)]
@@ -168,6 +168,43 @@ def test_full_transparency_may_be_kept(keep):
     assert rows(result.palette) == rows(plain.palette)
 
 
+@pytest.mark.parametrize(
+    ("keep", "alphas", "K", "room"),
+    [
+        (["red", "blue", "lime"], (0, 255), 3, "K - 1 = 2 colours, as the image has transparent"),
+        (["red"], (0,), 1, "K - 1 = 0 colours, as the image has transparent"),
+        (["#ff000080"], (128, 255), 1, "K - 1 = 0 colours, as the image has opaque"),
+        (["transparent"], (0, 255), 1, "K - 1 = 0 colours, as the image has opaque"),
+        (["#f008", "transparent"], (0, 255), 2, "K - 1 = 1 colours, as the image has opaque"),
+        (["#f008", "#0f08"], (0, 255), 3, "K - 2 = 1 colours, as the image has transparent and op"),
+    ],
+)
+def test_kept_colours_leave_room_for_both_ends_of_alpha(keep, alphas, K, room):
+    image = photo(4)
+    image[:, :, 3] = np.resize(alphas, image.shape[1])
+    calls = [
+        lambda: kmeans_c.quantize(image, K, keep=keep),
+        lambda: Palette.fit(Histogram(4).add(image), K, keep=keep),
+        lambda: kmeans_c.quantize_auto(image, K=K, keep=keep),
+        lambda: kmeans_c.quantize_quality(image, 80, K=K, keep=keep),
+    ]
+    for call in calls:
+        with pytest.raises(ValueError, match=f"^keep: expected at most {room}"):
+            call()
+    n_more = int(room.split()[2])
+    result = kmeans_c.quantize(image, len(keep) + n_more, keep=keep)
+    shown = result.to_array()
+    assert np.array_equal(shown[:, :, 3] == 0, image[:, :, 3] == 0)
+    assert (shown[image[:, :, 3] == 255, 3] == 255).all()
+
+
+def test_one_kept_colour_is_that_of_all_pixels():
+    image = photo(4)
+    image[:5, :, 3] = 0
+    image[5:, :, 3] = 255
+    assert rows(kmeans_c.quantize(image, 1, keep=["red"]).palette) == [(255, 0, 0, 255)]
+
+
 def test_a_histogram_refuses_what_it_cannot_hold():
     grey = Histogram(1).add(photo()[:, :, 0])
     rgb = Histogram().add(photo())
@@ -200,6 +237,7 @@ def test_nothing_to_keep_changes_nothing():
         ([(1.5, 2.0, 3.0)], TypeError, "expected integers"),
         ("red", TypeError, "expected a list of colours, got a str"),
         (["reddish"], ValueError, ""),
+        ([(1, 2, 3), (4, 5)], ValueError, ""),
         (7, ValueError, "expected shape"),
     ],
 )
@@ -361,3 +399,25 @@ def test_weights_are_only_read():
     kmeans_c.quantize(photo(), 4, weights=weights)
     kmeans_c.quantize(photo(), 4, weights=weights[::-1, ::-1])
     np.testing.assert_array_equal(weights, before)
+
+
+@pytest.mark.parametrize(
+    "colors",
+    [
+        ["#fff", "#00000000"],
+        ["white", "transparent"],
+        [(255, 255, 255), (0, 0, 0, 0)],
+        [[255, 255, 255], np.zeros(4, np.uint8)],
+        [np.full(3, 255, np.uint8), "#00000000"],
+    ],
+)
+def test_opaque_and_transparent_colours_may_be_mixed(colors):
+    expected = [(255, 255, 255, 255), (0, 0, 0, 0)]
+    assert rows(Palette(colors).colors) == expected
+    image = photo(4)
+    image[:5, :, 3] = 0
+    given_palette = kmeans_c.quantize(image, palette=colors)
+    assert rows(given_palette.palette) == expected
+    assert (given_palette.indices[:5] == 1).all()
+    assert set(expected) <= set(rows(kmeans_c.quantize(image, 5, keep=colors).palette))
+    assert rows(Palette(colors[:1]).colors) == [(255, 255, 255)]

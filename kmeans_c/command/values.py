@@ -106,7 +106,7 @@ def read_palette(text: str) -> Palette:
     """A palette file or picture, a name, or a list of colours."""
     if os.path.exists(text):  # noqa: PTH110
         palette = Palette.read(text)
-    elif text.startswith("#") or "," in text:
+    elif text.startswith("#") or "," in text or text.strip().lower() == "transparent":
         palette = Palette([parse_color(part) for part in text.split(",")])
     else:
         palette = Palette.named(text)
