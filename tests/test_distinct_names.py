@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -117,3 +118,55 @@ def test_failures_leave_no_empty_folders(folder, capsys, jobs):
     (folder / "c").mkdir()
     assert cli.main(["bad.png", "worse.png", "-d", "c"]) == 1
     assert (folder / "c").is_dir()
+
+
+def folded(name):
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+@pytest.mark.parametrize("words", [["-F", "png"], ["-F", "auto"], ["-d", "out"], []])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("LOGO.webp", "logo.webp"),
+        ("LOGO.webp", "logo.png"),
+        ("logo.png", "LOGO.PNG", "Logo.Png"),
+        ("straße.png", "STRASSE.png"),
+        ("\u00c4.png", "a\u0308.png", "A\u0308.png"),
+    ],
+    ids=" ".join,
+)
+def test_names_that_differ_in_case_alone(tmp_path, monkeypatch, capsys, names, words):
+    monkeypatch.chdir(tmp_path)
+    for name in names:
+        kind = name.rpartition(".")[2].lower()
+        Image.new("RGB", (3, 3), "red").save(tmp_path / name, kind)
+    if len(list(tmp_path.iterdir())) < len(names):
+        pytest.skip("the file system ignores case")
+    found = {}
+    for inputs in itertools.permutations(names):
+        found = written(capsys, *inputs, "-f", *words)
+        outputs = [folded(output) for output in found.values()]
+        assert len(set(outputs)) == len(names)
+        assert not {*outputs} & {folded(name) for name in names} or "-d" in words
+        again = written(capsys, *names, "-f", *words)
+        assert again == found  # whatever the order
+
+
+def test_folders_that_differ_in_case_alone(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    for folder in ("in/X", "in/x"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (3, 3), "red").save(tmp_path / folder / "a.png")
+    if len(list((tmp_path / "in").iterdir())) < 2:
+        pytest.skip("the file system ignores case")
+    for _ in range(2):  # the folders exist the second time
+        assert written(capsys, "-r", "in", "-d", "out", "-f") == {
+            "in/X/a.png": "out/X/a.png",
+            "in/x/a.png": "out/x/a.2.png",
+        }
+    # Beside the inputs the folders are different ones.
+    assert written(capsys, "-r", "in") == {
+        "in/X/a.png": "in/X/a_compressed.png",
+        "in/x/a.png": "in/x/a_compressed.png",
+    }

@@ -4,6 +4,9 @@ logo.png and logo.jpg both become logo_compressed.png with ``-F png``. The first
 second becomes logo.jpg_compressed.png, or, where its ending does not tell it apart,
 logo.2_compressed.png. Which is the first does not depend on the order of the inputs: it is the one
 whose ending says the output's format, of several the first by name.
+
+Names that differ only in case, or in how Unicode composes a letter, are the same here: they are one
+file on macOS and Windows, and the outputs may be copied there.
 """
 
 from __future__ import annotations
@@ -33,27 +36,46 @@ def with_distinct_targets(jobs: Sequence[Job], suffix: str) -> list[Job]:
     suffix : str
         Between an output's name and its ending.
     """
-    inputs = {place(job.source) for job in jobs}
+    inputs = {_folded(job.source) for job in jobs}
     taken: dict[str, str] = {}
     renamed: dict[int, Job] = {}
-    wanted = {place(target) for job in jobs for target in job.targets}
+    wanted = {target for job in jobs for target in _targets(job)}
     keys = [(not _has_format(job), place(job.source)) for job in jobs]
     order = sorted(range(len(jobs)), key=keys.__getitem__)
     for i in order:
-        own = place(jobs[i].source)
         usual = chosen = jobs[i]
-        blocked = [p for p in map(place, usual.targets) if p in taken or p in inputs - {own}]
+        others = inputs - {_folded(usual.source)}
+        blocked = [target for target in _targets(usual) if target in taken or target in others]
         maker = taken.get(blocked[0]) if blocked else None
-        if blocked and (maker is None or place(maker) != own):  # named twice, it is refused
+        # An input that is named twice is refused.
+        if blocked and (maker is None or place(maker) != place(usual.source)):
             why = "an input" if maker is None else f"the output of {shown(maker)}"
             chosen = next(
                 job._replace(note=f"named so because {shown(usual.shown_target)} is {why}")
                 for job in _renamings(usual, suffix)
-                if not {*map(place, job.targets)} & (wanted | inputs | {*taken})
+                if not {*_targets(job)} & (wanted | inputs | {*taken})
             )
         renamed[i] = chosen
-        taken |= dict.fromkeys(map(place, renamed[i].targets), jobs[i].source)
+        taken |= dict.fromkeys(_targets(renamed[i]), jobs[i].source)
     return [renamed[i] for i in range(len(jobs))]
+
+
+def _targets(job: Job) -> list[str]:
+    return [_folded(target, job.folder) for target in job.targets]
+
+
+def _folded(path: str, folder: str | None = None) -> str:
+    """Return where a name leads, without the case of the name, or of all below `folder`."""
+    where = place(path)
+    top = os.path.dirname(where) if folder is None else os.path.realpath(folder)  # noqa: PTH120
+    if not where.startswith(top):
+        return where
+    below = where[len(top) :]
+    if not below.isascii():
+        import unicodedata  # noqa: PLC0415 - few names need it
+
+        below = unicodedata.normalize("NFD", unicodedata.normalize("NFD", below).casefold())
+    return top + below.casefold()
 
 
 def _has_format(job: Job) -> bool:
