@@ -9,7 +9,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from kmeans_c.color_text import parse_color
 from kmeans_c.command import arguments as words
@@ -30,6 +30,9 @@ from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, planned
 from kmeans_c.files import atomic_write, check_target
 from kmeans_c.palette import Palette
 from kmeans_c.result import Compressed
+
+if TYPE_CHECKING:
+    from kmeans_c.sweep import SweepRow
 
 DONE, SOME_FAILED, USAGE = 0, 1, 2
 KEPT = 98  # pngquant's code for a result that would be larger, under --strict
@@ -275,28 +278,54 @@ def _sweep(options: argparse.Namespace) -> int:
 
     try:
         if options.plot is not None:
-            check_target(options.plot, overwrite=options.force)
+            _check_plot(options)
         sizes = "png" if options.encode else "estimate"
         rows = sweep(options.input, options.colors, space=options.space, sizes=sizes)
+        lines = [json.dumps(row.to_dict()) if options.json else _row(row) for row in rows]
         if not options.json:
-            write_line(sys.stdout, "   K       MSE   PSNR      dE     bytes")
-        for row in rows:
-            line = f"{row.K:4} {row.mse:9.2f} {row.psnr:6.2f} {row.delta_e:7.3f} {row.bytes:9}"
-            write_line(sys.stdout, json.dumps(row.to_dict()) if options.json else line)
+            lines.insert(0, "   K       MSE   PSNR      dE     bytes")
+        printed = _printed(lines)
         if options.plot is not None:
             from kmeans_c.views.plot import plot_sweep  # noqa: PLC0415 - an extra
 
             picture = io.BytesIO()
             plot_sweep(rows).savefig(picture, format="png")
             atomic_write(options.plot, picture.getvalue(), overwrite=options.force)
-    except BrokenPipeError:  # the reader has seen enough
-        redirect_to_null(sys.stdout)
+    except RefusedError:
+        raise
     except Exception as error:
         _complain(f"{shown(options.input)}: {reason(options.input, error)}")
         if options.debug:
             _write_error(batch.trace(error).rstrip())
         return SOME_FAILED
-    return DONE
+    return DONE if printed else SOME_FAILED
+
+
+def _row(row: "SweepRow") -> str:
+    return f"{row.K:4} {row.mse:9.2f} {row.psnr:6.2f} {row.delta_e:7.3f} {row.bytes:9}"
+
+
+def _check_plot(options: argparse.Namespace) -> None:
+    """Say what keeps a plot from being written, before the work for it."""
+    from importlib.util import find_spec  # noqa: PLC0415 - few runs need it
+
+    if find_spec("matplotlib") is None:
+        raise RefusedError("--plot needs matplotlib: pip install 'kmeans-c[plot]'")
+    check_target(options.plot, overwrite=options.force)
+
+
+def _printed(lines: Sequence[str]) -> bool:
+    """Print lines to the standard output; what keeps them from it is said in one."""
+    try:
+        for line in lines:
+            write_line(sys.stdout, line)
+    except BrokenPipeError:  # the reader has seen enough
+        redirect_to_null(sys.stdout)
+    except OSError as error:
+        redirect_to_null(sys.stdout)
+        _complain(f"standard output: {error.strerror}")
+        return False
+    return True
 
 
 class _Report:

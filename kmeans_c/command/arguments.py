@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 from kmeans_c._version import __version__
 from kmeans_c.command import values
-from kmeans_c.command.lines import write_line
+from kmeans_c.command.lines import redirect_to_null, write_line
 from kmeans_c.command.plan import RefusedError
 from kmeans_c.dithering import DITHERS
 from kmeans_c.encoding import FORMATS, MAX_COLORS
@@ -71,6 +71,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the program: the command is wrong."""
         raise RefusedError(f"{message} (--help says more)")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        # argparse drops what cannot be written, and exits with 0.
+        stream = sys.stdout if file is None else file
+        try:
+            write_line(stream, message.removesuffix("\n"))
+        except BrokenPipeError:  # the reader has seen enough
+            redirect_to_null(stream)
+        except OSError as error:
+            redirect_to_null(stream)
+            raise OSError(error.errno, error.strerror, "standard output") from None
 
     def _get_values(self, action: argparse.Action, arg_strings: list[str]) -> Any:
         # argparse drops a value of "--", and then hands on what it gives for no value at all.
@@ -467,8 +478,5 @@ class _Completion(argparse.Action):
                 action.complete = shtab.FILE  # type: ignore[attr-defined]
             elif action.dest == "output_dir":
                 action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-        try:
-            write_line(sys.stdout, shtab.complete(parser, values))
-        except OSError as error:
-            raise RefusedError(f"standard output: {error.strerror}") from None
+        parser._print_message(shtab.complete(parser, values) + "\n", sys.stdout)
         parser.exit()
