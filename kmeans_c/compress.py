@@ -127,10 +127,11 @@ n_threads
     jpeg_quality : int, optional
         1..100: libjpeg's quality of a JPEG. Default: the best, 30..95, whose file takes at most 0.8
         times the bytes of an input that is a JPEG, or 0.8 times what Pillow writes at quality 90
-        of another input. More bytes, but fewer than the input's, are taken where fewer than 0.9 of
-        the pixels would show their own palette entry, or the PSNR would be more than 0.5 dB lower
-        than that of the K colours; a lower quality, down to 10, where 30 is not smaller than the
-        input and the lower one meets both. `jpeg` describes the search.
+        of another input. Where none fits, or fewer than 0.9 of the pixels would show their own
+        palette entry, or the PSNR would be more than 0.5 dB lower than that of the K colours, the
+        smallest file of quality 30..100 that meets both is taken: it may take more than 0.8 times
+        the bytes, but fewer than the input without its metadata; if there is none, a quality of
+        10..29 that meets both. `jpeg` describes the search.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
         Of a JPEG's chroma. Default: the one with the least error at that size; with `jpeg_quality`
         the first of these that is smaller than the input.

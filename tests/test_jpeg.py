@@ -4,6 +4,7 @@ import io
 import math
 import re
 import struct
+import zlib
 
 import hostile
 import numpy as np
@@ -342,9 +343,73 @@ class TestSearch:
 
     def test_a_picture_that_no_file_holds(self, image):
         goal = len(compact(image, 40, "4:4:4"))
-        limit = len(compact(image, 60, "4:4:4"))
-        found = encoded_within(image, goal, limit, lambda _: Shown(0.5, 9, 1), exact_mse=1)
-        assert len(found.data) <= limit
+        own, limit = (len(compact(image, quality, "4:4:4")) for quality in (60, 95))
+        found = encoded_within(image, goal, limit, lambda _: Shown(0.5, 9, 1), exact_mse=1, own=own)
+        # More bytes would buy nothing.
+        assert len(found.data) == min(len(compact(image, 30, kind)) for kind in SUBSAMPLINGS)
+
+        def measure(data):
+            return Shown(min(0.8, len(data) / 1e5), 9, 1)
+
+        found = encoded_within(image, goal, limit, measure, exact_mse=1, own=own)
+        assert 0.9 * own < len(found.data) <= own
+
+    def test_quality_30_where_it_is_above_the_goal(self, image):
+        sizes = [len(compact(image, 30, kind)) for kind in SUBSAMPLINGS]
+        limit = len(compact(image, 95, "4:4:4"))
+        found = encoded_within(
+            image, min(sizes) - 1, limit, lambda _: Shown(0.95, 0, 1), exact_mse=0
+        )
+        assert (found.quality, len(found.data)) == (30, min(sizes))
+
+    @pytest.mark.parametrize("seed", range(4))
+    def test_smallest_that_holds_the_picture(self, seed):
+        """By trying all, where one in fifteen holds it."""
+        quantized = quantize(photo(60, 80), 16)
+        image = full_color(quantized.palette, quantized.indices)
+
+        def measure(data):
+            return Shown(1 if zlib.crc32(data, seed) % 15 == 0 else 0.5, 0, 1)
+
+        goal = min(len(compact(image, 30, kind)) for kind in SUBSAMPLINGS) - 1
+        limit = len(compact(image, 90, "4:4:4"))
+        sizes = [
+            len(compact(image, quality, kind))
+            for kind in SUBSAMPLINGS
+            for quality in range(30, 101)
+            if measure(baseline(image, quality, kind)).share == 1
+        ]
+        found = encoded_within(image, goal, limit, measure, exact_mse=0)
+        assert len(found.data) == min(sizes) <= limit
+        assert found.shown.share == 1
+
+    @pytest.mark.parametrize("least", [31, 42, 57, 73, 88, 90])
+    def test_smallest_of_a_large_picture_in_steps(self, image, monkeypatch, least):
+        monkeypatch.setattr("kmeans_c.jpeg.search._PIXELS", 0)
+        goal, limit = (len(compact(image, quality, "4:2:0")) for quality in (30, 90))
+        needed = len(baseline(image, least, "4:2:0"))
+        tried = []
+
+        def measure(data):
+            tried.append(len(data))
+            return Shown(1 if len(data) >= needed else 0.5, 0, 1)
+
+        found = encoded_within(image, goal - 1, limit, measure, exact_mse=0, subsampling="4:2:0")
+        assert found.quality == least
+        assert len(tried) < 24
+
+    def test_larger_than_the_own_picture_only_to_hold_it(self, image):
+        goal, own, limit = (len(compact(image, quality, "4:4:4")) for quality in (30, 60, 90))
+        for needed in (goal + own) // 2, (own + limit) // 2:
+
+            def measure(data, needed=needed):
+                return Shown(1 if len(data) > needed else 0.5, 0, 1)
+
+            found = encoded_within(
+                image, goal, limit, measure, exact_mse=0, own=own, subsampling="4:4:4"
+            )
+            assert found.shown.share == 1
+            assert (len(found.data) <= own) == (needed < own)
 
     def test_nothing_is_small_enough(self, image):
         found = encoded_within(image, 100, 100, lambda _: Shown(1, 0, 1), exact_mse=0)
@@ -467,6 +532,41 @@ class TestCompress:
         told = compress(tmp_path / "b.jpg", io.BytesIO(), metadata=policy)
         assert told.bytes_before == plain.bytes_before + 60_004
         assert told.bytes_after == plain.bytes_after
+
+    def test_dropped_exif_is_no_reason_for_a_larger_file(self, tmp_path):
+        """Where even quality 30 takes more than four fifths of the picture."""
+        colors = np.random.default_rng(0).integers(0, 256, (12, 16, 3), dtype=np.uint8)
+        image = Image.fromarray(colors).resize((320, 240), Image.Resampling.BICUBIC)
+        exif = Image.Exif()
+        exif.get_ifd(0x8769)[0x927C] = b"M" * 50_000
+        image.save(tmp_path / "plain.jpg", quality=50)
+        image.save(tmp_path / "maker.jpg", quality=50, exif=exif)
+        plain, told = (
+            compress(tmp_path / name, io.BytesIO()) for name in ("plain.jpg", "maker.jpg")
+        )
+        assert told.bytes_before > plain.bytes_before + 50_000
+        assert told.bytes_after == plain.bytes_after < plain.bytes_before
+        assert told.share_kept >= 0.9
+
+    @pytest.mark.parametrize("quality", [60, 75])
+    def test_largest_share_of_stripes(self, tmp_path, quality):
+        """No quality and subsampling within the input's bytes has a larger one."""
+        pixels = np.zeros((64, 96, 3), np.uint8)
+        pixels[:, ::2], pixels[:, 1::2] = (255, 0, 0), (0, 0, 255)
+        Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=quality)
+        done = compress(tmp_path / "a.jpg", io.BytesIO())
+        quantized = quantize(tmp_path / "a.jpg", 16)
+        image = full_color(quantized.palette, quantized.indices)
+        with Image.open(tmp_path / "a.jpg") as opened:
+            before = np.asarray(opened)
+        shares = []
+        for kind in SUBSAMPLINGS:
+            for tried in range(30, 101):
+                data = compact(image, tried, kind)
+                if len(data) < done.bytes_before:
+                    shown = shown_by(data, before, quantized.palette, quantized.indices)
+                    shares.append(shown.share)
+        assert done.share_kept >= min(0.9, max(shares) - 0.005)
 
     def test_metadata_that_are_written_count(self, jpeg, tmp_path):
         exif = Image.Exif()

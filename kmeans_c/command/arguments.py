@@ -31,7 +31,8 @@ Reads PNG, JPEG, WebP, GIF, BMP, TIFF and PPM, with all frames or pages; an outp
 cannot hold them is refused, or gets the first with --first. Writes {" ".join(FORMATS)},
 by the ending of the output's name.
 A JPEG can't hold a palette: it is written at the best quality that takes at most 0.8
-times the bytes of the input, and the line says how many pixels still show their own
+times the bytes of the input, or where that loses the picture or none of 30 or more fits,
+in the fewest bytes that hold it; the line says how many pixels still show their own
 colour. A PNG holds exactly K colours: kmeans-c photo.jpg -o photo.png
 Where the output would be larger than the input, the input is kept as it is, unless a
 palette was given: an output that can hold that palette is written all the same.
@@ -372,7 +373,8 @@ def _add_output(group: "argparse._ArgumentGroup") -> None:
         type=values.integer("jpeg_quality", MIN_QUALITY, MAX_QUALITY),
         metavar="N",
         help="libjpeg's quality of a JPEG, 1..100 (default: the best, 30..95, that takes at most "
-        "0.8 times the bytes of the input, or of a JPEG of quality 90 of another input)",
+        "0.8 times the bytes of the input, or of a JPEG of quality 90 of another input; where that "
+        "loses the picture or none fits, the fewest bytes that hold it, of quality 10..100)",
     )
     add(
         "--subsampling",

@@ -14,6 +14,8 @@ from kmeans_c.jpeg.writer import baseline
 SHARE = 0.8
 _REFERENCE = 90, "4:2:0"
 
+_JFIF = 18  # bytes of the header that each file gets, and most inputs have
+
 
 class Budget(NamedTuple):
     """Bytes of a file without its metadata.
@@ -23,11 +25,14 @@ class Budget(NamedTuple):
     goal : int
         What it shall take at most.
     limit : int
-        What it may take if the goal is out of reach: less than the input.
+        What it may take if nothing smaller holds the picture: less than the input.
+    own : int
+        What it may take otherwise: less than the input without its metadata.
     """
 
     goal: int
     limit: int
+    own: int
 
 
 def budget(
@@ -52,8 +57,10 @@ def budget(
     """
     limit = picture.n_bytes - 1 - n_metadata
     if picture.format == "jpeg":
-        goal = min(int(SHARE * picture_bytes(contents)), int(SHARE * picture.n_bytes) - n_metadata)
-        return Budget(goal, limit)
+        needed = picture_bytes(contents)
+        goal = min(int(SHARE * needed), int(SHARE * picture.n_bytes) - n_metadata)
+        return Budget(goal, limit, min(needed + _JFIF - 1, limit))
     pixels = picture.pixels if picture.pixels.ndim == 2 else picture.pixels[:, :, :3]
     goal = int(SHARE * len(baseline(Image.fromarray(pixels), *_REFERENCE)))
-    return Budget(goal, max(limit, goal) if allow_larger else limit)
+    limit = max(limit, goal) if allow_larger else limit
+    return Budget(goal, limit, limit)

@@ -53,9 +53,9 @@ def as_jpeg(
     metadata = save_options(picture.metadata, "jpeg", policy)
     extra = n_metadata(metadata)
     if size is None:
-        goal, limit = budget(picture, contents, extra, allow_larger=allow_larger)
+        goal, limit, own = budget(picture, contents, extra, allow_larger=allow_larger)
     else:
-        goal = limit = size - extra
+        goal = limit = own = size - extra
 
     def measure(data: bytes) -> Shown:
         return shown_by(data, picture.pixels, palette, indices, n_threads=threads)
@@ -67,6 +67,7 @@ def as_jpeg(
         limit,
         measure,
         exact_mse=exact_mse,
+        own=own,
         quality=options.quality,
         subsampling=options.subsampling,
         n_threads=threads,

@@ -9,33 +9,29 @@ is one that was tried: mostly after one or two real encodings.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 from PIL import Image
 
 from kmeans_c.jpeg.beside import beside
+from kmeans_c.jpeg.curve import FIRST, HIGHEST, LAST_RESORT, LOWEST, Curve, Line
 from kmeans_c.jpeg.options import SUBSAMPLINGS
-from kmeans_c.jpeg.sample import bands_of, squared_error, tiles_of
-from kmeans_c.jpeg.shown import Shown
+from kmeans_c.jpeg.sample import bands_of, tiles_of
+from kmeans_c.jpeg.shown import LARGEST_LOSS, Shown
 from kmeans_c.jpeg.writer import baseline, compact
 
-# Below 30 a JPEG shows its blocks; above 95 its bytes grow faster than its error falls.
-LOWEST, HIGHEST = 30, 95
-
-# Where no file of quality 30 is small enough, lower ones are tried, and taken if they still hold
-# the picture (`Shown.holds`), as those of soft scans do.
-LAST_RESORT = 10
-
-# Where the search for a quality starts, and how fast the logarithm of the size grows there.
-_FIRST, _SLOPE = 60, 0.018
-
-# Where a file does not hold its picture: a higher quality is looked for up to this one, in so many
-# steps; and if there is none within the limit, as many qualities below are tried. (Flat areas come
-# out right or wrong by how the quantizer's steps happen to lie.)
+# Where a file does not hold its picture, a higher quality is looked for up to this one.
 _HIGHEST_OF_ALL = 100
+
+# In so many steps, and then between two of them. (Flat areas come out right or wrong by how the
+# quantizer's steps happen to lie.) Of small pictures all qualities are tried: their number times
+# the pixels is what these are.
 _STEPS = 8
+_PIXELS = 71 * 250_000
+
+# Shares of pixels that differ by no more count as equal: the smaller file is taken.
+_EQUAL_SHARE = 0.005
 
 # Between the two qualities that give the slope of a large picture.
 _SPAN = 2
@@ -100,26 +96,32 @@ def encoded_within(
     measure: Measure,
     *,
     exact_mse: float,
+    own: int | None = None,
     quality: int | None = None,
     subsampling: str | None = None,
     n_threads: int = 1,
 ) -> Jpeg:
     """Encode with the best quality, 30..95, whose file takes no more than `goal` bytes.
 
-    Where that file does not hold the picture (`Shown.holds`), a better one within `limit` is looked
-    for: the first that does, or that with the largest share of pixels that show their own entry.
+    Where there is none, or it does not hold the picture (`Shown.holds`), the smallest file of
+    quality 30 or more that does is taken, within `own` bytes; else the best one of quality 10..29
+    that does within `own`; else the smallest within `limit`. Where none holds it, that with the
+    largest share of pixels that show their own entry within `own` is taken, of about equal shares
+    and errors the smallest.
 
     Parameters
     ----------
     image : PIL.Image.Image
         Of mode L or RGB.
     goal, limit : int
-        Bytes without metadata. If even quality 30 takes more than `goal`, then the best that takes
-        no more than `limit`; if it takes more than that, then one of 10..29 that holds the picture.
+        Bytes without metadata.
     measure : callable
         Says what a file shows.
     exact_mse : float
         The MSE of the picture that is encoded.
+    own : int, optional
+        Bytes that a file may take if one of them holds the picture, or none of `limit`: those of
+        the input's own picture, where `limit` contains dropped metadata. Default: `limit`.
     quality : int, optional
         1..100: this one instead.
     subsampling : str, optional
@@ -141,117 +143,48 @@ def encoded_within(
             if len(jpegs[-1].data) <= limit:
                 return jpegs[-1]
         return min(jpegs, key=lambda jpeg: len(jpeg.data))
-    goal = min(goal, limit)
-    search = _Search(image, kinds, measure, n_threads)
+    own = limit if own is None else min(own, limit)
+    goal = min(goal, own)
+    search = _Search(image, kinds, measure, exact_mse, n_threads)
     found = search.within(goal)
-    if found is None and goal < limit:
-        found = search.within(limit)
-    last_resort = found is None
-    if found is None:
-        search.lowest = LAST_RESORT
-        found = search.within(limit)
-    if found is not None and not found.shown.holds(exact_mse):
-        found = search.better(found, goal, limit, exact_mse)
-    if found is None or (last_resort and not found.shown.holds(exact_mse)):
-        return search.smallest()
-    return found
-
-
-class _Curve:
-    """Sizes of a sample by quality, with one subsampling."""
-
-    def __init__(self, sample: Image.Image, subsampling: str, *, tiles: bool) -> None:
-        self.sample = sample
-        self.tiles = tiles
-        self.subsampling = subsampling
-        self.files: dict[int, bytes] = {}
-
-    def size(self, quality: int) -> int:
-        if quality not in self.files:
-            self.files[quality] = compact(self.sample, quality, self.subsampling)
-        return len(self.files[quality])
-
-    def best(self, goal: float, lowest: int, highest: int = HIGHEST) -> int | None:
-        """Give the highest quality that takes no more than `goal` bytes; None if there is none."""
-        fitting = (q for q in self.files if self.size(q) <= goal and q <= highest)
-        low = max(fitting, default=lowest - 1)
-        high = min((q for q in self.files if self.size(q) > goal and q > low), default=highest + 1)
-        while high - low > 1:
-            quality = min(max(self._guess(goal), low + 1), high - 1)
-            if self.size(quality) <= goal:
-                low = quality
-            else:
-                high = quality
-        return low if low >= lowest else None
-
-    def _guess(self, goal: float) -> int:
-        """Go from the nearest known size along the slope between it and the next."""
-        if goal < 1:
-            return LAST_RESORT
-        known = sorted(
-            (abs(math.log(len(data) / goal)), quality) for quality, data in self.files.items()
-        )
-        if not known:
-            return _FIRST
-        nearest, slope = known[0][1], _SLOPE
-        if len(known) > 1:
-            other = known[1][1]
-            rise = math.log(self.size(other) / self.size(nearest)) / (other - nearest)
-            slope = rise if rise > 0 else slope
-        return nearest + math.floor(math.log(goal / self.size(nearest)) / slope)
-
-    def error(self, quality: int) -> int:
-        return squared_error(self.sample, self.files[quality], tiles=self.tiles)
-
-
-class _Line(NamedTuple):
-    """The logarithm of the size as a linear function of the quality, near one quality."""
-
-    quality: int
-    size: float
-    slope: float
-
-    @classmethod
-    def between(cls, one: tuple[int, int], other: tuple[int, int]) -> _Line:
-        """Go through two points."""
-        slope = math.log(other[1] / one[1]) / (other[0] - one[0])
-        return cls(*one, max(slope, _SLOPE / 4))
-
-    def through(self, quality: int, size: int) -> _Line:
-        """Go through another point with the same slope."""
-        return self._replace(quality=quality, size=size)
-
-    def scaled(self, factor: float) -> _Line:
-        """Multiply all sizes."""
-        return self._replace(size=factor * self.size)
-
-    def best(self, goal: int) -> int:
-        """Give the highest quality whose size is within the goal."""
-        if goal < 1:
-            return 0
-        return self.quality + math.floor(math.log(goal / self.size) / self.slope)
+    if found is not None and search.holds(found):
+        return found
+    found = search.better(found, goal, own) or search.last_resort(own)
+    if found is None and own < limit:
+        found = search.better(search.within(own), own, limit)
+    found = found or search.largest_share(own)
+    return found or search.smallest()
 
 
 class _Search:
     """What was tried with a picture and its sample."""
 
     def __init__(
-        self, image: Image.Image, subsamplings: list[str], measure: Measure, n_threads: int
+        self,
+        image: Image.Image,
+        subsamplings: list[str],
+        measure: Measure,
+        exact_mse: float,
+        n_threads: int,
     ) -> None:
         self.image = image
         self.measure = measure
+        self.exact_mse = exact_mse
+        self.steps = max(_STEPS, _PIXELS // (image.width * image.height))
         self.n_threads = n_threads
         self.lowest = LOWEST
         self.sample = tiles_of(image)
         tiles = self.sample is not image
-        self.curves = {kind: _Curve(self.sample, kind, tiles=tiles) for kind in subsamplings}
+        self.curves = {kind: Curve(self.sample, kind, tiles=tiles) for kind in subsamplings}
         self.tried: dict[str, dict[int, Jpeg]] = {kind: {} for kind in subsamplings}
+        # What a file shows, and its bytes with the standard tables.
+        self.measured: dict[str, dict[int, tuple[Shown, int]]] = {kind: {} for kind in subsamplings}
         self.bands = bands_of(image)
         self.factors = dict.fromkeys(subsamplings, 1.0)
         if tiles:
             kind = subsamplings[-1]
             of_bands, of_tiles = (
-                len(baseline(part, _FIRST, kind)) for part in (self.bands, self.sample)
+                len(baseline(part, FIRST, kind)) for part in (self.bands, self.sample)
             )
             self.factors = dict.fromkeys(subsamplings, self._of_all(of_bands) / of_tiles)
 
@@ -263,38 +196,112 @@ class _Search:
                 return found
         return None
 
-    def better(self, found: Jpeg, goal: int, limit: int, exact_mse: float) -> Jpeg:
-        """Look for a file that holds the picture, where the one that was found does not.
+    def holds(self, jpeg: Jpeg) -> bool:
+        """Say whether a file holds the picture."""
+        return jpeg.shown.holds(self.exact_mse)
 
-        First with the other subsamplings within the goal, then with each within the limit.
+    def better(self, found: Jpeg | None, goal: int, limit: int) -> Jpeg | None:
+        """Look for a file that holds the picture, where the best within the goal does not.
+
+        First with the other subsamplings within the goal, then with lower qualities of a small
+        picture, then for the smallest within the limit, and at last below the best within it.
         """
-        kinds = sorted(self.curves, key=lambda kind: kind != found.subsampling)
-        for kind in kinds[1:]:
-            jpeg = self._best(kind, goal)
-            if jpeg is not None and jpeg.shown.holds(exact_mse):
+        kinds = sorted(self.curves, key=lambda kind: found is None or kind != found.subsampling)
+        best = {kind: self._best(kind, goal) if found else None for kind in kinds}
+        for jpeg in best.values():
+            if jpeg is not None and self.holds(jpeg):
                 return jpeg
-        for kind in kinds:
-            for quality in self._further(kind, limit):
-                jpeg = self._try(kind, quality)
-                if len(jpeg.data) <= limit and jpeg.shown.holds(exact_mse):
-                    return jpeg
-        fitting = [jpeg for jpeg in self._jpegs() if len(jpeg.data) <= limit]
-        return max(fitting, key=lambda jpeg: (jpeg.shown.share, -jpeg.shown.mse))
+        for kind, jpeg in best.items():
+            if jpeg is not None and self.steps > jpeg.quality - self.lowest:
+                for quality in range(jpeg.quality - 1, self.lowest - 1, -1):
+                    if self._holds_within(kind, quality, goal):
+                        return self._try(kind, quality)
+        least: Jpeg | None = None
+        for kind in reversed(self.curves):  # the smallest files first
+            known = best[kind]
+            low = self.lowest if known is None else known.quality + 1
+            jpeg = self._lowest(kind, low, limit if least is None else len(least.data) - 1)
+            least = jpeg or least
+        return least or self.below(limit)
 
-    def _further(self, kind: str, limit: int) -> list[int]:
-        """Give qualities between those that were tried and the best within the limit.
+    def below(self, limit: int) -> Jpeg | None:
+        """Look for a file that holds the picture a few qualities below the best within a limit."""
+        for kind in self.curves:
+            most = self._best(kind, limit, _HIGHEST_OF_ALL)
+            if most is not None:
+                for quality in range(most.quality - 1, LAST_RESORT - 1, -1)[:_STEPS]:
+                    if self._holds_within(kind, quality, limit):
+                        return self._try(kind, quality)
+        return None
 
-        Where that is the only one, those below it.
+    def last_resort(self, limit: int) -> Jpeg | None:
+        """Look below quality 30 for a file that holds the picture."""
+        self.lowest = LAST_RESORT
+        found = self.within(limit)
+        if found is not None and not self.holds(found):
+            found = self.below(limit)
+        self.lowest = LOWEST
+        return found
+
+    def largest_share(self, own: int) -> Jpeg | None:
+        """Give the file with the largest share of pixels of those of quality 30 and more.
+
+        Of those whose share is about the largest, and whose error then about the least, the
+        smallest is taken.
         """
-        known = max(self.tried[kind], default=self.lowest - 1)
+        fitting = []
+        for kind in self.curves:
+            most = self._best(kind, own, _HIGHEST_OF_ALL)
+            fitting += [
+                (kind, quality, shown, size)
+                for quality, (shown, size) in self.measured[kind].items()
+                if most is not None and LOWEST <= quality <= most.quality
+            ]
+        enough = max((shown.share for _, _, shown, _ in fitting), default=0.0) - _EQUAL_SHARE
+        fitting = [found for found in fitting if found[2].share >= enough]
+        least = min((shown.mse for _, _, shown, _ in fitting), default=0.0)
+        smallest: dict[str, tuple[int, int]] = {}  # by subsampling: between two the tables differ
+        for kind, quality, shown, size in fitting:
+            if shown.mse <= LARGEST_LOSS * least:
+                smallest[kind] = min(smallest.get(kind, (size, quality)), (size, quality))
+        jpegs = [self._try(kind, quality) for kind, (_, quality) in smallest.items()]
+        return min(jpegs, key=lambda jpeg: len(jpeg.data), default=None)
+
+    def _lowest(self, kind: str, low: int, limit: int) -> Jpeg | None:
+        """Give the file of the lowest quality from `low` on that holds the picture.
+
+        Steps of more than one are made small around the first quality that does.
+        """
+        if self._holds_within(kind, low, limit):
+            return self._try(kind, low)
         most = self._best(kind, limit, _HIGHEST_OF_ALL)
-        if most is None:
-            return []
-        span = most.quality - known
-        if span > 0:
-            steps = min(_STEPS, span)
-            return [known + span * step // steps for step in range(1, steps + 1)]
-        return list(range(most.quality - 1, LAST_RESORT - 1, -1))[:_STEPS]
+        span = 0 if most is None else most.quality - low
+        steps = max(min(self.steps, span), 0)
+        fails = low
+        for step in range(1, steps + 1):
+            quality = low + span * step // steps
+            if not self._holds_within(kind, quality, limit):
+                fails = quality
+                continue
+            while quality - fails > 1:
+                middle = (fails + quality) // 2
+                if self._holds_within(kind, middle, limit):
+                    quality = middle
+                else:
+                    fails = middle
+            return self._try(kind, quality)
+        return None
+
+    def _holds_within(self, kind: str, quality: int, limit: int) -> bool:
+        """Say whether a file holds the picture within a limit, without encoding it if it does not.
+
+        What it shows is that of the file with the standard tables, which takes a fifth of the time.
+        """
+        if quality not in self.measured[kind]:
+            twin = baseline(self.image, quality, kind)
+            self.measured[kind][quality] = self.measure(twin), len(twin)
+        shown, _ = self.measured[kind][quality]
+        return shown.holds(self.exact_mse) and len(self._try(kind, quality).data) <= limit
 
     def smallest(self) -> Jpeg:
         """Give the smallest file of those of quality 30 and more that were tried."""
@@ -339,7 +346,7 @@ class _Search:
         fitting = [quality for quality, jpeg in tried.items() if len(jpeg.data) <= goal]
         return tried[max(fitting)] if fitting else None
 
-    def _line(self, kind: str, goal: int, highest: int) -> _Line:
+    def _line(self, kind: str, goal: int, highest: int) -> Line:
         """Estimate the sizes of a large picture near a goal without a real encoding of it.
 
         The ratio of a real to a quick size is that of the bands.
@@ -356,7 +363,7 @@ class _Search:
         first = fitting()
         while True:
             second = first + _SPAN if first + _SPAN <= _HIGHEST_OF_ALL else first - _SPAN
-            line = _Line.between(*self._quick_sizes(kind, first, second)).scaled(ratio)
+            line = Line.between(*self._quick_sizes(kind, first, second)).scaled(ratio)
             best = min(max(line.best(goal), self.lowest), highest)
             if abs(best - first) <= 2 * _SPAN:
                 return line
@@ -388,5 +395,6 @@ class _Search:
                 n_threads=self.n_threads,
             )
             tried[quality] = jpeg
+            self.measured[kind][quality] = jpeg.shown, len(jpeg.twin)
             self.factors[kind] = len(jpeg.data) / self.curves[kind].size(quality)
         return tried[quality]
