@@ -154,6 +154,16 @@ def size_of(tags: Directory) -> tuple[int, int]:
     return width, height
 
 
+def further_samples(tags: Directory) -> int:
+    """Return how many samples of a pixel are neither colour nor its alpha: they are not shown."""
+    try:
+        photometric, samples = tags.integer(PHOTOMETRIC), tags.integer(SAMPLES, 1)
+        alpha = _alpha(tags, photometric, samples) if photometric in COLOR_CHANNELS else None
+    except (OSError, SyntaxError):  # the decoder says more
+        return 0
+    return max(0, samples - COLOR_CHANNELS.get(photometric, samples) - (alpha is not None))
+
+
 def layout_of(tags: Directory) -> Layout:
     """Find out how the pixels of a page are stored.
 

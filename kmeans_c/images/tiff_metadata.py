@@ -39,6 +39,7 @@ from kmeans_c.images.fields import (
 )
 from kmeans_c.images.metadata import GEOREFERENCE, PAGE, SAFE_TAGS, Metadata
 from kmeans_c.images.orientation import SIDEWAYS
+from kmeans_c.images.tiff_layout import further_samples
 from kmeans_c.images.tiff_tags import Directory, directories
 
 ICC, XMP, IPTC = 34675, 700, 33723
@@ -162,6 +163,13 @@ def read_tiff_metadata(
     fields = folder.fields
     orientation = _short(fields.get(_ORIENTATION)) or 1
     losses = []
+    n_further = further_samples(directory)
+    if n_further:
+        losses.append(
+            f"{n_further} further channels are left out"
+            if n_further > 1
+            else "1 further channel is left out"
+        )
     exif = Folder(
         {tag: value for tag, value in fields.items() if tag in _DESCRIPTIVE}, folder.folders
     )

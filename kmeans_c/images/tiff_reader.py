@@ -19,6 +19,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from kmeans_c.images import tiff_layout as tl
 from kmeans_c.images.tiff_pixels import decode
+from kmeans_c.images.tiff_stacks import check_alone
 from kmeans_c.images.tiff_tags import Directory, directories
 
 # Pages, of which `frames` reads at most 4096; further ones are as Pillow sees them.
@@ -126,6 +127,7 @@ class TiffFile(TiffImageFile):
         return Image.Image.load(self)
 
     def _decoded(self, tags: Directory) -> tuple[Image.Image, Image.Image | None]:
+        check_alone(tags, len(self.pages))
         layout = tl.layout_of(tags)
         padded = layout.across * layout.segment_width * layout.down * layout.segment_height
         if padded > 4 * layout.width * layout.height + _MAX_PADDING:
