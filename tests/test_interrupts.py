@@ -141,3 +141,43 @@ def test_weights_in_chunks_are_those_of_the_formula(rng, monkeypatch, kind, orde
         else:
             expected = array.astype(object) * (65536 if array.min() == 0 else 1)
         assert np.array_equal(found, np.maximum(expected, 1))
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+def test_what_multiprocessing_starts_beside_the_workers_outlives_a_hangup(tmp_path):
+    """It would be started again for the next worker, with a warning on stderr."""
+    script = tmp_path / "script.py"
+    script.write_text(
+        "import os, signal, time\n"
+        "from kmeans_c.command import workers\n"
+        "if __name__ == '__main__':\n"
+        "    for _ in range(2):\n"
+        "        assert len(list(workers.run(abs, range(4), 2))) == 4\n"
+        "        from multiprocessing.resource_tracker import _resource_tracker as tracker\n"
+        "        os.kill(tracker._pid, signal.SIGHUP)\n"
+        "        time.sleep(0.1)\n"
+        "        assert tracker._check_alive()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-W", "always", script],
+        capture_output=True,
+        timeout=60,
+        check=False,
+        stdin=subprocess.DEVNULL,
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGHUP", "SIGTERM"])
+def test_signals_to_all_processes_while_workers_start(folder, tmp_path, monkeypatch, name):
+    sent = getattr(signal, name, None)
+    if sent is None:
+        pytest.skip("no such signal")
+    monkeypatch.chdir(folder)
+    rng = random.Random(8)
+    results = []
+    for number in range(N):
+        after = 0.1 + rng.random() / 2
+        words = ["-j2", "-r", ".", "-F", "png", "-d", tmp_path / f"out{number}"]
+        results.append((after, interrupted(words, after, sent, group=True)))
+    check(results, sent)

@@ -123,8 +123,11 @@ class _Worker(Generic[Job, Result]):
         self.process = context.Process(target=_serve, args=(theirs, function), daemon=True)
         with ending.deferred():  # a process that is half started would say so
             if os.name == "posix":
-                # Otherwise multiprocessing starts it on the way, and lets all signals through.
-                multiprocessing.resource_tracker.ensure_running()
+                # Otherwise multiprocessing starts it on the way, and lets all signals through. A
+                # SIGHUP for all processes of a terminal would end it, and the next start would
+                # complain; it ends with this process.
+                with signals.held(signal.SIGHUP):
+                    multiprocessing.resource_tracker.ensure_running()
             # Ctrl-C goes to all processes of a terminal; one that still imports would say so.
             with signals.held(signal.SIGINT):
                 self.process.start()
