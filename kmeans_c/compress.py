@@ -129,9 +129,11 @@ n_threads
         times the bytes of an input that is a JPEG, or 0.8 times what Pillow writes at quality 90
         of another input. Where none fits, or fewer than 0.9 of the pixels would show their own
         palette entry, or the PSNR would be more than 0.5 dB lower than that of the K colours, the
-        smallest file of quality 30..100 that meets both is taken: it may take more than 0.8 times
-        the bytes, but fewer than the input without its metadata; if there is none, a quality of
-        10..29 that meets both. `jpeg` describes the search.
+        smallest file of quality 30..100 that meets both is taken: more than 0.8 times the bytes,
+        but fewer than the input without its metadata. If there is none, the best of quality 10..29
+        that meets both within these bytes is taken, or else the smallest that meets both and is
+        smaller than the input; if none does, the one with the most pixels that show their own
+        entry. `jpeg.search` describes it.
     subsampling : {"4:4:4", "4:2:2", "4:2:0"}, optional
         Of a JPEG's chroma. Default: the one with the least error at that size; with `jpeg_quality`
         the first of these that is smaller than the input.

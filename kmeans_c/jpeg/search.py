@@ -5,6 +5,9 @@ factor, the size of the whole picture over that of its tiles at one quality, mak
 the file. Bands of the picture and one quick encoding of all of it (with the standard tables) give
 the factor, and then the real encoding corrects it, until the best quality that fits by the estimate
 is one that was tried: mostly after one or two real encodings.
+
+Where that file does not hold the picture, or quality 30 takes too many bytes, the goal is given up
+for the smallest file that holds the picture: `encoded_within` gives the order.
 """
 
 from __future__ import annotations
