@@ -73,6 +73,8 @@ class Compressed:
         without a place in the output's format.
     seconds : float
         Time taken by all of it.
+    default_image : bool
+        Whether the output shows the default image of an animated PNG, which is none of its frames.
     """
 
     input: str | None
@@ -103,6 +105,7 @@ class Compressed:
     losses: tuple[str, ...]
     seconds: float
     indices_kept: bool | None = None
+    default_image: bool = False
 
     @property
     def larger(self) -> bool:

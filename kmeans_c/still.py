@@ -371,6 +371,7 @@ def described(
         height=encoded.indices.shape[0],
         frames=picture.frames,
         frames_written=1,
+        default_image=picture.is_default_image,
         palette_size=n_colors,
         palette=tuple(map(hex_text, table.tolist())),
         colors_before=distinct_colors(quantized) or count_colors(picture.pixels),

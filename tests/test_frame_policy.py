@@ -260,3 +260,21 @@ class TestFurtherPicturesOfJpegs:
         data = hostile.file_of(Image.new("RGB", (1, 1)), "jpeg", xmp=xmp, quality=30)
         done = compress(io.BytesIO(data), io.BytesIO(), 1, format="bmp")
         assert done.losses == (() if done.kept_original else ("the HDR gain map is left out",))
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_still_image_that_is_no_frame(n, tmp_path, monkeypatch, capsys):
+    """It is not the first of the frames, and the line does not say so."""
+    monkeypatch.chdir(tmp_path)
+    box = {"box": (0, 0, 2, 1)}
+    moving = [box | {"pixels": [(n, 2, 3, 255)] * 2} for n in range(n)]
+    still = [(200, 100, 50, 255)] * 2
+    Path("a.png").write_bytes(reference.apng(2, 1, moving, default=still))
+    assert cli.main(["a.png", "--first", "-o", "d.bmp"]) == 0
+    line = capsys.readouterr().out
+    assert "first of" not in line
+    frames = "frame" if n == 1 else "2 frames"
+    assert f"; the still image, without the {frames} of the animation" in line
+    assert read_image("d.bmp").pixels.tolist() == [[[200, 100, 50]] * 2]
+    assert compress("a.png", "e.bmp", first=True).default_image
+    assert not compress("a.png", "e.png").default_image

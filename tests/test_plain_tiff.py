@@ -14,6 +14,8 @@ from kmeans_c import compress
 from kmeans_c.cli import main
 from kmeans_c.images import read_image
 from kmeans_c.images.cleaning import cleaned
+from kmeans_c.images.fields import read_folder
+from kmeans_c.images.tiff_tags import directories
 
 SECRET = b"private data"
 PIXELS = hostile.photo(8, 8)
@@ -219,3 +221,32 @@ class TestLosses:
         )
         assert SECRET not in file.getvalue()
         assert "1 image in SubIFDs is left out" in done.losses
+
+    @pytest.mark.parametrize(("kind", "size"), [(4, "I"), (13, "I"), (16, "Q"), (18, "Q")])
+    @pytest.mark.parametrize("tag", [34665, 34853])
+    def test_folders_of_a_bigtiff_are_kept(self, tag, kind, size):
+        def value(put, folder, code):
+            return struct.pack("<" + size, folder([(42033, 2, len(SECRET), SECRET)]))
+
+        file = io.BytesIO()
+        data = bare(extra=[(tag, kind, 1, value)], big=True)
+        compress(io.BytesIO(data), file, 4, format="tiff", metadata="keep", allow_larger=True)
+        (written,) = tagged_tiff.read(file.getvalue())
+        assert written[tag] == {42033: (2, SECRET)}
+
+    @pytest.mark.parametrize(
+        ("kind", "code", "number", "kept"),
+        [
+            (16, "Q", 2**32 - 1, (4, b"\xff\xff\xff\xff")),
+            (16, "Q", 2**32, None),
+            (17, "q", -1, (9, b"\xff\xff\xff\xff")),
+            (17, "q", 2**31, None),
+            (18, "Q", 7, (13, b"\7\0\0\0")),
+        ],
+    )
+    def test_integers_of_64_bits(self, kind, code, number, kept):
+        """A TIFF that is not big holds 32 bits."""
+        data = bare(extra=[(65000, kind, 1, struct.pack("<" + code, number))], big=True)
+        directory = next(iter(directories(io.BytesIO(data))))
+        field = read_folder(directory).fields.get(65000)
+        assert (None if field is None else (field.kind, field.data)) == kept

@@ -52,7 +52,10 @@ def summary(done: Compressed, target: str, *, tried: bool = False) -> str:
             )
         return f"{would}{source} of {done.bytes_before} is kept (--allow-larger)"
     line = f"{source} -> {shown(done.output)}: {_outcome(done)}, {done.seconds:.2f} s"
-    if done.frames_written < done.frames:
+    if done.default_image:
+        frames = "frame" if done.frames == 1 else f"{done.frames} frames"
+        line += f"; the still image, without the {frames} of the animation"
+    elif done.frames_written < done.frames:
         line += f"; first of {done.frames} frames"
     elif done.frames > 1:
         line += f"; {done.frames} frames"

@@ -28,7 +28,8 @@ SIZES = {
     9: (4, 4), 10: (4, 8), 11: (4, 4), 12: (8, 8), 13: (4, 4), 16: (8, 8), 17: (8, 8), 18: (8, 8),
     129: (1, 1),
 }  # fmt: skip
-_BIG = (16, 17, 18)  # which only a BigTIFF has
+# Integers of 64 bits, which only a BigTIFF has, and how they are written: as ones of 32 bits.
+_BIG = {16: ("<u8", "<u4", 4), 17: ("<i8", "<i4", 9), 18: ("<u8", "<u4", 13)}
 
 _MAX_FIELD = 1 << 24  # bytes: an XMP packet with pictures in it has some megabytes
 _MAX_TOTAL = 1 << 26
@@ -100,6 +101,8 @@ def read_folder(
 ) -> Folder:
     """Read a directory with the folders of EXIF in it; what makes no sense is left out.
 
+    Integers of 64 bits become ones of 32 bits; those that do not fit are left out, too.
+
     Parameters
     ----------
     directory : Directory
@@ -118,7 +121,7 @@ def read_folder(
             continue
         single, size = SIZES.get(kind, (0, 0))
         length = count * size
-        if not size or kind in _BIG:
+        if not size:
             continue
         at = place + 4 + inline
         if length > inline:
@@ -131,17 +134,31 @@ def read_folder(
             continue
         if directory.order == ">" and single > 1:
             data = np.frombuffer(data, f">u{single}").astype(f"<u{single}").tobytes()
+        value = _narrow(Field(kind, count, data))
+        if value is None:
+            continue
         if tag not in _FOLDERS:
-            found.fields[tag] = Field(kind, count, data)
-        elif deepest and length == 4:
+            found.fields[tag] = value
+        elif deepest and len(value.data) == 4:
             try:
-                inner = directory_at(directory, int.from_bytes(data, "little"))
+                inner = directory_at(directory, int.from_bytes(value.data, "little"))
             except SyntaxError:
                 continue
             folder = read_folder(inner, deepest=deepest - 1, budget=budget)
             if folder:
                 found.folders[tag] = folder
     return found
+
+
+def _narrow(value: Field) -> Field | None:
+    """Give integers of 64 bits as ones of 32 bits, or None if they do not fit."""
+    if value.kind not in _BIG:
+        return value
+    wide, narrow, kind = _BIG[value.kind]
+    numbers = np.frombuffer(value.data, wide)
+    fitting = numbers.astype(narrow)
+    same = np.array_equal(numbers, fitting)
+    return Field(kind, value.count, fitting.tobytes()) if same else None
 
 
 def _offset(directory: Directory, at: int) -> int:
