@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 import kmeans_c
-from kmeans_c.images import as_pixels
+from kmeans_c.images import as_indexed, as_pixels, modes
+from kmeans_c.images.frames import read_frames
 from kmeans_c.views.preview import preview
 from kmeans_c.views.report import report
 
@@ -182,3 +183,80 @@ class TestEverywhere:
         assert kmeans_c.delta_e(opened(self.DATA), shown) == kmeans_c.delta_e(
             io.BytesIO(self.DATA), shown
         )
+
+
+def tiff_of(mode, orientation, pages=1):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    made = []
+    for seed in range(pages):
+        pixels = hostile.photo(6, 9, seed=seed)
+        rgba = np.dstack([pixels, pixels[:, :, :1]])
+        image = Image.fromarray(rgba if mode in ("RGBA", "LA") else pixels)
+        made.append(image.quantize(40) if mode == "P" else image.convert(mode))
+    options = {"save_all": True, "append_images": made[1:]} if pages > 1 else {}
+    return hostile.file_of(made[0], "tiff", exif=exif, **options)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA", "LA", "CMYK"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_opened_tiff_that_is_not_loaded(tmp_path, orientation, mode):
+    """Pillow 13 turns some modes into noise; the file is read again, and its position stays."""
+    data = tiff_of(mode, orientation)
+    path = tmp_path / "a.tif"
+    path.write_bytes(data)
+    expected, indexed = as_pixels(path), as_indexed(path)
+    assert expected.shape[:2] == ((9, 6) if orientation > 4 else (6, 9))
+    if orientation == 1:
+        upright = np.asarray(Image.open(io.BytesIO(data)).convert("RGBA"))
+        seen = modes.rgba(expected)
+        clear = seen[:, :, 3] == 0
+        if mode != "CMYK":  # whose colours are converted in another way
+            assert np.array_equal(seen[~clear], upright[~clear])
+    file = io.BytesIO(data)
+    for opened_as in (file, path):
+        with Image.open(opened_as) as image:
+            at = image.fp.tell()
+            for _ in range(2):
+                assert np.array_equal(as_pixels(image), expected)
+                found = as_indexed(image)
+                assert (found is None) == (indexed is None)
+                if indexed is not None:
+                    assert np.array_equal(found.indices, indexed.indices)
+                    assert np.array_equal(found.palette, indexed.palette)
+            assert image.fp.tell() == at
+            shown = kmeans_c.pillow.quantize(image, 256).convert("RGBA")
+            assert shown.size == expected.shape[1::-1]
+
+
+@pytest.mark.parametrize("orientation", [1, 6])
+def test_page_of_an_opened_tiff(orientation):
+    data = tiff_of("L", orientation, pages=3)
+    with read_frames(io.BytesIO(data)) as animation:
+        pages = [frame.pixels for frame in animation]
+    with Image.open(io.BytesIO(data)) as image:
+        for number in (2, 0, 1):
+            image.seek(number)
+            assert np.array_equal(modes.rgba(as_pixels(image)), pages[number])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("mode", ["L", "RGBA"])
+def test_orientations_against_numpy(orientation, mode):
+    """Not against another reader of this package."""
+    turned = {
+        1: lambda a: a,
+        2: np.fliplr,
+        3: lambda a: np.rot90(a, 2),
+        4: np.flipud,
+        5: lambda a: a.swapaxes(0, 1),
+        6: lambda a: np.rot90(a, -1),
+        7: lambda a: np.rot90(a, 2).swapaxes(0, 1),
+        8: np.rot90,
+    }
+    pixels = hostile.photo(6, 9)
+    stored = pixels[:, :, 0] if mode == "L" else np.dstack([pixels, pixels[:, :, :1] | 1])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    data = hostile.file_of(Image.fromarray(stored), "tiff", exif=exif)
+    assert np.array_equal(as_pixels(opened(data)), turned[orientation](stored))

@@ -165,9 +165,10 @@ def as_pixels(image: object) -> Pixels:
         defined range), gives the same pixels as its file: in sRGB by the profile in its `info`, and
         turned upright by the orientation of its `getexif`. For its numbers as they are, give
         ``numpy.asarray(image)``: an array has neither. Of a file of several frames or pages the
-        first is taken, see `read_image`; of a Pillow image the one that it stands at. What Pillow
-        itself decodes wrong (TIFF by planes of 16 bits, 8-bit BMP in black and white ...) is wrong
-        in its image already: give the path.
+        first is taken, see `read_image`; of a Pillow image the one that it stands at. A TIFF that
+        Pillow has opened and not loaded yet is decoded here. What Pillow itself decodes wrong (TIFF
+        turned by 90 degrees or by planes of 16 bits, 8-bit BMP in black and white ...) is wrong in
+        its loaded image, and in ``numpy.asarray(image)``: give the path.
         An array, or an object that NumPy can view as one, is of shape (H, W), (H, W, 1), (H, W, 3)
         or (H, W, 4); channels come last, so a (3, H, W) array is refused unless W is 3 or 4.
 

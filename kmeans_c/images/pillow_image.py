@@ -2,13 +2,14 @@
 
 import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageFile
 
 from kmeans_c.images import modes, png_file
 from kmeans_c.images.color_management import Conversion, meaning
+from kmeans_c.images.decoders import opened
 from kmeans_c.images.indexed import Indexed, indexed_of
 from kmeans_c.images.modes import Pixels
 from kmeans_c.images.orientation import orientation_of, upright
@@ -26,6 +27,7 @@ def file_pixels(image: Image.Image) -> Pixels:
     where they apply it (``ImageOps.exif_transpose``, ``ImageCms``).
     """
     chunks = _color_chunks(image)
+    image = _redecoded(image) or image
     key = image.info.get("transparency")
     if isinstance(image, ImageFile.ImageFile):
         modes.scale_colour_key(image)
@@ -43,6 +45,7 @@ def file_indexed(image: Image.Image) -> Indexed | None:
     None if the image has no palette.
     """
     chunks = _color_chunks(image)
+    image = _redecoded(image) or image
     image.load()
     found = indexed_of(image, Conversion(meaning(_profile(image), chunks)))
     if found is None:
@@ -54,20 +57,54 @@ def file_indexed(image: Image.Image) -> Indexed | None:
 
 def stored_pixels(image: Image.Image) -> Pixels:
     """Return the pixels as they are stored; only CMYK without a profile and LAB become RGB."""
-    image.load()
-    return modes.eight_bit(image, Conversion(meaning(None)))
+    return modes.eight_bit(_loaded(image), Conversion(meaning(None)))
 
 
 def converted_pixels(image: Image.Image) -> Pixels:
     """Return the pixels in sRGB by the image's profile, as they are stored otherwise."""
-    image.load()
-    return modes.eight_bit(image, Conversion(meaning(_profile(image))))
+    return modes.eight_bit(_loaded(image), Conversion(meaning(_profile(image))))
 
 
 def profile_space(image: Image.Image) -> bytes | None:
     """Name the colour space of an image's ICC profile as its header does: b"RGB ", b"CMYK" ..."""
     profile = _profile(image)
     return None if profile is None else profile[16:20]
+
+
+def _loaded(image: Image.Image) -> Image.Image:
+    """Load an image, and return it with the right pixels."""
+    right = _redecoded(image)
+    image.load()
+    return right or image
+
+
+def _redecoded(image: Image.Image) -> Image.Image | None:
+    """Decode a TIFF that is not loaded yet by our own decoder, and leave its file where it is.
+
+    Pillow 13 gives wrong pixels of many that are to be turned by 90 degrees, and of those that
+    `tiff_reader` names. None: of other images, and where our decoder refuses the file.
+    """
+    file: BinaryIO | None = getattr(image, "fp", None)
+    unread = image.format == "TIFF" and getattr(image, "tile", None)
+    if file is None or not unread or hasattr(image, "pages"):
+        return None
+    try:
+        at = file.tell()
+    except (OSError, ValueError, AttributeError):
+        return None
+    try:
+        file.seek(0)
+        right = opened(file)
+        right.seek(image.tell())
+        right.load()
+    except MemoryError:
+        raise
+    except Exception:  # of kinds that we do not read, or damaged: Pillow's `load` says more
+        return None
+    finally:
+        file.seek(at)
+    right.info["icc_profile"] = image.info.get("icc_profile")  # which a caller may have removed
+    return right
 
 
 def _profile(image: Image.Image) -> bytes | None:
