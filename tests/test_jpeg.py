@@ -320,25 +320,36 @@ class TestCompress:
         assert told.bytes_after == plain.bytes_after < plain.bytes_before
         assert told.share_kept >= 0.9
 
-    @pytest.mark.parametrize("quality", [60, 75])
-    def test_largest_share_of_stripes(self, tmp_path, quality):
-        """No quality and subsampling within the input's bytes has a larger one."""
-        pixels = np.zeros((64, 96, 3), np.uint8)
-        pixels[:, ::2], pixels[:, 1::2] = (255, 0, 0), (0, 0, 255)
+    @pytest.mark.parametrize(
+        ("shape", "other", "K", "quality"),
+        [
+            ((64, 96), (0, 0, 255), 2, 40),
+            ((64, 96), (0, 255, 0), 2, 40),
+            ((200, 300), (0, 0, 255), 16, 60),
+        ],
+    )
+    def test_stripes_by_trying_all(self, tmp_path, shape, other, K, quality):
+        """The smallest file that holds them, or one with the largest share if none does."""
+        pixels = np.full((*shape, 3), (255, 0, 0), np.uint8)
+        pixels[:, ::2] = other
         Image.fromarray(pixels).save(tmp_path / "a.jpg", quality=quality)
-        done = compress(tmp_path / "a.jpg", io.BytesIO())
-        quantized = quantize(tmp_path / "a.jpg", 16)
+        done = compress(tmp_path / "a.jpg", io.BytesIO(), K)
+        quantized = quantize(tmp_path / "a.jpg", K)
         image = full_color(quantized.palette, quantized.indices)
         with Image.open(tmp_path / "a.jpg") as opened:
             before = np.asarray(opened)
-        shares = []
+        files = []
         for kind in SUBSAMPLINGS:
             for tried in range(30, 101):
                 data = compact(image, tried, kind)
                 if len(data) < done.bytes_before:
                     shown = shown_by(data, before, quantized.palette, quantized.indices)
-                    shares.append(shown.share)
-        assert done.share_kept >= min(0.9, max(shares) - 0.005)
+                    files.append((len(data), shown))
+        holding = [size for size, shown in files if shown.holds(quantized.mse)]
+        if holding:
+            assert done.bytes_after == min(holding)
+        else:
+            assert done.share_kept >= max(shown.share for _, shown in files) - 0.005
 
     def test_metadata_that_are_written_count(self, jpeg, tmp_path):
         exif = Image.Exif()
