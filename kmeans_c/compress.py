@@ -244,7 +244,7 @@ n_threads
         # Whoever gives a palette wants it in the file, whatever it takes.
         given = palette is not None or keep_palette is True
         wanted = given and encoded.stored is not None
-    encoded_as = done.format
+    encoded_as, done = done.format, _with_same_bytes(done, data, source, picture)
 
     written = changed = True
     if len(data) > picture.n_bytes and not (allow_larger or wanted):
@@ -270,6 +270,13 @@ n_threads
         output=file_name(target) if written else None,
         seconds=time.perf_counter() - start,
     )
+
+
+def _with_same_bytes(done: Compressed, data: bytes, source: Source, picture: Picture) -> Compressed:
+    """Say that the indices are the input's where all bytes are: of what was written here before."""
+    if done.indices_kept is not False or len(data) != picture.n_bytes:
+        return done
+    return dataclasses.replace(done, indices_kept=data == _original(source, picture))
 
 
 def _write(

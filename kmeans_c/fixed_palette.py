@@ -12,7 +12,7 @@ import numpy as np
 
 from kmeans_c.colors import count_distinct, hidden, opaque
 from kmeans_c.encoding import MAX_COLORS, holds_palette, misfit
-from kmeans_c.given import has_clear_entry, has_clear_pixels, with_clear_entry
+from kmeans_c.given import check_strict, has_clear_entry, has_clear_pixels, with_clear_entry
 from kmeans_c.palette import Palette
 from kmeans_c.png import used
 from kmeans_c.quantize import Quantized, quantize, untouched
@@ -54,7 +54,10 @@ def with_given(picture: Picture, palette: Palette | ArrayLike, options: dict[str
     ValueError
         If there are more than 256 colours, or 256 and none of them can become transparent.
     """
-    table = Palette(palette).table
+    palette = Palette(palette)
+    if options.pop("strict_palette"):  # against what was given, without an entry that is added
+        check_strict(picture.original, palette.colors)
+    table = palette.table
     if len(table) > MAX_COLORS:
         raise ValueError(f"palette: expected at most {MAX_COLORS} colours, got {len(table)}")
     notes: tuple[str, ...] = ()

@@ -186,7 +186,7 @@ class Palette:
         pixels = as_pixels(image)
         table = Table.of(self.checked().for_pixels(pixels).colors)
         if strict:
-            check_strict(pixels, table.colors)
+            check_strict(pixels, self.colors)
         pixels, colors = alike(pixels, table.entries)
         threads = thread_count(n_threads)
         if check_choice("space", space, SPACES) == "srgb":

@@ -275,10 +275,11 @@ def quantize(
     if strict_palette and palette is None:
         raise ValueError("strict_palette: expected a palette, got None")
     if palette is not None:
-        given = Palette(palette).for_pixels(pixels)
-        table = Table.of(given.colors)
+        given = Palette(palette)
         if strict_palette:
-            check_strict(pixels, table.colors)
+            check_strict(pixels, given.colors)
+        given = given.for_pixels(pixels)
+        table = Table.of(given.colors)
         pixels, colors = alike(pixels, table.entries)
     elif len(method.keep):
         pixels, kept = alike(pixels, method.keep)

@@ -128,13 +128,18 @@ def without_alpha(picture: Picture, kind: str | None) -> Picture:
     if kind not in OPAQUE_FORMATS or pixels.shape[2:] != (4,) or not is_nearly_opaque(pixels):
         return picture
     n, least = int(np.count_nonzero(pixels[:, :, 3] < OPAQUE)), int(pixels[:, :, 3].min())
-    what = f"1 pixel of alpha {least} was" if n == 1 else f"{n} pixels of alpha {least} to 254 were"
+    alphas = f"{least} to {OPAQUE - 1}" if least < OPAQUE - 1 else str(least)
+    what = f"1 pixel of alpha {least} was" if n == 1 else f"{n} pixels of alpha {alphas} were"
     note = f"{_ALPHA}{what} drawn over white"
     indexed = picture.indexed
     if indexed is not None:
         indexed = dataclasses.replace(indexed, palette=opaque_table(indexed.palette))
     return dataclasses.replace(
-        picture, pixels=over_white(pixels), indexed=indexed, notes=(*picture.notes, note)
+        picture,
+        pixels=over_white(pixels),
+        indexed=indexed,
+        notes=(*picture.notes, note),
+        with_alpha=pixels,
     )
 
 
@@ -159,6 +164,15 @@ def quantized_as(
         if reads_otherwise(data, encoded.palette, encoded.indices):
             raise OSError("input: two PNG decoders read different pictures of this file")
     return quantized, encoded
+
+
+def _lost_alpha(picture: Picture) -> float:
+    """Return what drawing over white takes from alpha, as a part of the MSE."""
+    if picture.with_alpha is None:
+        return 0.0
+    values = np.bincount(picture.with_alpha[:, :, 3].ravel(), minlength=OPAQUE + 1)
+    squares = (OPAQUE - np.arange(OPAQUE + 1)) ** 2
+    return int(values @ squares) / int(values.sum())
 
 
 def _is_of_alpha(note: str) -> bool:
@@ -360,7 +374,7 @@ def described(
     n_colors = count_distinct(hidden(encoded.palette))
     jpeg = encoded.jpeg
     colors = n_colors if jpeg is None else jpeg.shown.colors
-    mse = encoded.mse if jpeg is None else jpeg.shown.mse
+    mse = (encoded.mse if jpeg is None else jpeg.shown.mse) + _lost_alpha(picture)
     table, indices = encoded.stored or (encoded.palette, encoded.indices)
     stored = None if encoded.stored is None else table
     return Compressed(

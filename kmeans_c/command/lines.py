@@ -87,7 +87,7 @@ def _outcome(done: Compressed) -> str:
         if small and done.indices_kept:
             options += ", --shrink-palette"
         return (
-            f"kept {how}, {done.bytes_after} bytes: {done.palette_size} colours would take "
+            f"kept {how}, {done.bytes_after} bytes: {_colors(done.palette_size)} would take "
             f"{done.bytes_encoded} ({options})"
         )
     change = 100 * (done.bytes_after / done.bytes_before - 1)
@@ -101,9 +101,13 @@ def _outcome(done: Compressed) -> str:
             f"{100 * done.share_kept:.1f} % of the pixels show their own colour, {quality}"
         )
     return (
-        f"{done.colors_before} -> {done.palette_size} colours, "
+        f"{done.colors_before} -> {_colors(done.palette_size)}, "
         f"{done.bytes_before} -> {done.bytes_after} bytes ({change:+.1f} %), {quality}"
     )
+
+
+def _colors(n: int) -> str:
+    return "1 colour" if n == 1 else f"{n} colours"
 
 
 def _hint(done: Compressed) -> str:
@@ -115,7 +119,9 @@ def _hint(done: Compressed) -> str:
         return f"{line}; {option} holds exactly the {done.palette_size}"
     if done.larger and len(done.palette) > done.palette_size:
         return f"{line}, --shrink-palette makes it smaller"
-    if done.larger and done.palette_size > 2:
+    # A TIFF with transparency has no palette: its bytes depend little on the number of colours.
+    indexed = done.format != "tiff" or not any(len(color) == 9 for color in done.palette)
+    if done.larger and done.palette_size > 2 and indexed:
         return f"{line}, fewer colours (-k) make it smaller"
     return line
 
@@ -140,7 +146,8 @@ class Totals:
 
     def line(self, seconds: float) -> str:
         """Say them."""
-        line = f"{self.done} files: {self.bytes_before} -> {self.bytes_after} bytes"
+        files = "1 file" if self.done == 1 else f"{self.done} files"
+        line = f"{files}: {self.bytes_before} -> {self.bytes_after} bytes"
         if self.bytes_before:
             line += f" ({100 * (self.bytes_after / self.bytes_before - 1):+.1f} %)"
         counts = {"kept as they are": self.kept, "failed": self.failed, "skipped": self.skipped}

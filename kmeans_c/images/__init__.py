@@ -73,6 +73,8 @@ class Picture:
     indexed : Indexed or None
         The file's palette and the indices of the pixels, if it has them: an indexed PNG, GIF, BMP
         or TIFF. `pixels` are the colours of these entries.
+    with_alpha : ndarray of uint8, or None
+        The pixels (H, W, 4) before they were drawn over white, if they were.
     """
 
     pixels: Pixels
@@ -84,6 +86,12 @@ class Picture:
     losses: tuple[str, ...] = ()
     is_default_image: bool = False
     indexed: Indexed | None = None
+    with_alpha: Pixels | None = None
+
+    @property
+    def original(self) -> Pixels:
+        """The pixels as the file has them."""
+        return self.pixels if self.with_alpha is None else self.with_alpha
 
 
 def read_image(
