@@ -4,6 +4,7 @@ import functools
 import io
 import struct
 import sys
+import zlib
 
 import hostile
 import numpy as np
@@ -183,6 +184,70 @@ class TestPng:
         data = hostile.file_of(hostile.photo(9, 9), "png", **options)
         told = data[:33] + chunk(b"tEXt", b"Comment\0secret") + data[33:]
         assert cleaned(told, "safe") == data
+
+
+class TestDataOfPng:
+    """What follows the pixels within IDAT and fdAT is not shown by any program."""
+
+    @staticmethod
+    def parts(data):
+        at = data.index(b"IDAT") - 4
+        length = int.from_bytes(data[at : at + 4], "big")
+        return data[:at], data[at + 8 : at + 8 + length], data[at + 12 + length :]
+
+    @pytest.mark.parametrize("mode", ["1", "L", "P", "RGB", "RGBA"])
+    @pytest.mark.parametrize("policy", POLICIES)
+    def test_bytes_behind_the_stream_go(self, mode, policy):
+        plain = hostile.file_of(Image.fromarray(hostile.photo(9, 13)).convert(mode), "png")
+        head, pixels, rest = self.parts(plain)
+        assert cleaned(plain, policy) == plain
+        assert cleaned(head + chunk(b"IDAT", pixels + b"secret") + rest, policy) == plain
+        more = head + chunk(b"IDAT", pixels) + chunk(b"IDAT", b"secret") + rest
+        assert cleaned(more, policy) == plain
+        assert cleaned(more, "keep") == more
+
+    def test_the_pieces_stay_as_they_are(self):
+        plain = hostile.file_of(hostile.photo(9, 13), "png")
+        head, pixels, rest = self.parts(plain)
+        cut = b"".join(chunk(b"IDAT", part) for part in (pixels[:7], b"", pixels[7:]))
+        assert cleaned(head + cut + rest, "none") == head + cut + rest
+
+    def test_more_rows_than_the_picture_has(self):
+        """They can't be cut without compressing the pixels again."""
+        head, pixels, rest = self.parts(hostile.file_of(hostile.photo(9, 13), "png"))
+        rows = zlib.decompress(pixels)
+        for more, kept in ((b"", True), (b"s", False), (b"secret", False)):
+            data = head + chunk(b"IDAT", zlib.compress(rows + more)) + rest
+            assert (cleaned(data, "none") is not None) == kept
+
+    @pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 5), (13, 9)])
+    def test_interlaced(self, size):
+        """Adam7, counted pixel by pixel: the pass of each by its place in the pattern."""
+        width, height = size
+        pattern = ("16462646", "77777777", "56565656", "77777777")
+        pattern += ("36463646", "77777777", "56565656", "77777777")
+        rows = {}
+        for y in range(height):
+            for x in range(width):
+                key = (pattern[y % 8][x % 8], y)
+                rows[key] = rows.get(key, 0) + 1
+        n = sum(1 + 3 * pixels for pixels in rows.values())
+        header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 1)
+        for stream, kept in ((bytes(n), True), (bytes(n + 1), False)):
+            data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+            data += chunk(b"IDAT", zlib.compress(stream)) + chunk(b"IEND", b"")
+            assert (cleaned(data, "none") == data) == kept
+
+    def test_frames(self):
+        frames = [Image.fromarray(hostile.photo(9, 9, seed=n)) for n in range(3)]
+        options = {"save_all": True, "append_images": frames[1:]}
+        data = hostile.file_of(frames[0], "png", **options)
+        assert cleaned(data, "none") == data
+        at = data.index(b"fdAT") - 4
+        length = int.from_bytes(data[at : at + 4], "big")
+        whole = data[at + 8 : at + 8 + length]
+        told = data[:at] + chunk(b"fdAT", whole + b"secret") + data[at + 12 + length :]
+        assert cleaned(told, "none") is None
 
 
 class TestGifAndOthers:
