@@ -27,6 +27,7 @@ from kmeans_c.command.lines import (
 )
 from kmeans_c.command.paths import place
 from kmeans_c.command.plan import STANDARD, Job, Plan, RefusedError, planned
+from kmeans_c.encoding import FORMATS
 from kmeans_c.files import atomic_write, check_target
 from kmeans_c.palette import Palette
 from kmeans_c.result import Compressed
@@ -203,12 +204,36 @@ def _check_words(options: argparse.Namespace, plan: Plan) -> None:
         raise RefusedError("--in-place: keeps the names; expected no --suffix")
     if options.lossy and options.dither[0] != "none":
         raise RefusedError("--lossy: would remove the pattern of --dither; expected one of the two")
+    if options.importance is not None and any(target):
+        raise RefusedError("--importance: expected no -k auto, -Q or --target-size as well")
+    _check_jpeg_words(options, plan)
     if options.shared_palette and options.icc == "keep":
         raise RefusedError("--shared-palette: needs all colours in one space, not --icc keep")
     if options.shared_palette and not isinstance(options.colors or 16, int):
         raise RefusedError("--shared-palette: needs a number of colours, not -k auto")
     if options.shared_palette and plan.jobs and plan.jobs[0].source == STANDARD:
         raise RefusedError(f"--shared-palette: reads its inputs twice, which {STANDARD} can't be")
+
+
+def _check_jpeg_words(options: argparse.Namespace, plan: Plan) -> None:
+    """Refuse words for JPEG where no output is one, or where a target chooses the quality."""
+    flags = {"--jpeg-quality": options.jpeg_quality, "--subsampling": options.subsampling}
+    for flag in (flag for flag, value in flags.items() if value is not None):
+        if options.target_size is not None:
+            raise RefusedError(f"{flag}: expected no --target-size, which chooses it")
+        kinds = {_kind(options, job) for job in plan.jobs}
+        if kinds and not kinds & {"jpeg", None}:
+            others = ", ".join(sorted(str(kind) for kind in kinds))
+            raise RefusedError(f"{flag}: expected a JPEG as output, got {others}")
+
+
+def _kind(options: argparse.Namespace, job: Job) -> str | None:
+    """Return the format of an output, or None if the input decides."""
+    if options.format is not None:
+        return str(options.format)
+    if not isinstance(job.target, str) or job.target == STANDARD:
+        return None
+    return FORMATS.get(os.path.splitext(job.target)[1].lower())  # noqa: PTH122
 
 
 def _shared_palette(options: argparse.Namespace, work: batch.Work, plan: Plan) -> Palette | None:

@@ -702,6 +702,12 @@ def test_signal_handlers_are_put_back(run, number):
         ["-k", "auto", "-Q", "5"],
         ["-k", "auto", "--target-size", "3K"],
         ["--in-place", "--suffix", "x"],
+        ["-o", "x.png", "--jpeg-quality", "50"],
+        ["-F", "webp", "--subsampling", "4:2:0"],
+        ["-F", "auto", "--jpeg-quality", "50"],
+        ["--jpeg-quality", "50"],
+        ["-o", "x.jpg", "--jpeg-quality", "50", "--target-size", "3K"],
+        ["--importance", "mask.png", "-Q", "65-80"],
     ],
 )
 def test_contradictions_touch_nothing(run, folder, words):
