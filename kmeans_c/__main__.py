@@ -1,10 +1,11 @@
 """Run the command line program: ``python -m kmeans_c``, and what ``kmeans-c`` starts."""
 
-import gc
 import os
-import sys
 
 try:  # nothing is written yet: Ctrl-C ends the process at once
+    import gc
+    import sys
+
     from kmeans_c.command import ending
 except KeyboardInterrupt:
     os._exit(130)

@@ -181,3 +181,36 @@ def test_signals_to_all_processes_while_workers_start(folder, tmp_path, monkeypa
         words = ["-j2", "-r", ".", "-F", "png", "-d", tmp_path / f"out{number}"]
         results.append((after, interrupted(words, after, sent, group=True)))
     check(results, sent)
+
+
+def test_no_module_is_loaded_before_the_handlers_but_those_of_the_start():
+    """Until `install` is done, Ctrl-C ends the command in other ways."""
+    code = (
+        "import gc, os, sys, types; before = set(sys.modules); import kmeans_c.__main__; "
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r}; {code}"],
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    own = "kmeans_c kmeans_c.__main__ kmeans_c._version kmeans_c.command kmeans_c.command.ending"
+    assert done.stdout.split() == own.split()
+
+
+@pytest.mark.parametrize("module", ["gc", "kmeans_c.command", "kmeans_c.command.ending", "main"])
+def test_an_interrupt_while_the_command_loads_its_first_modules(module):
+    code = (
+        "import sys\n"
+        "class Interrupt:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {module!r}: raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Interrupt()); sys.modules.pop('gc', None)\n"
+        "from kmeans_c.__main__ import main, ending\n"
+        "def install(): raise KeyboardInterrupt\n"
+        "ending.install = install\n"
+        "main()\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
