@@ -218,3 +218,17 @@ def test_init_of_another_model():
 def test_containers_of_the_wrong_kind(value):
     with pytest.raises(TypeError, match=r"^transform: expected a str"):
         kmeans_c.KMeans(3).set_output(transform=value)
+
+
+@pytest.mark.parametrize(
+    "colors", [["red", 5], ["red", None], ["red", np.array(5)], ["red", b"abc"]], ids=repr
+)
+def test_text_beside_what_is_no_colour(colors):
+    for name, call in (CALLS["quantize, keep"], CALLS["quantize, palette"], CALLS["Palette"]):
+        with pytest.raises((TypeError, ValueError), match=rf"^{name}: expected "):
+            call(colors)
+
+
+def test_text_beside_a_row_of_another_length():
+    with pytest.raises(ValueError, match=r"^keep: expected rows of equal length"):
+        kmeans_c.quantize(IMAGE, keep=["red", [1, 2]])
