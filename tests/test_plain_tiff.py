@@ -250,3 +250,15 @@ class TestLosses:
         directory = next(iter(directories(io.BytesIO(data))))
         field = read_folder(directory).fields.get(65000)
         assert (None if field is None else (field.kind, field.data)) == kept
+
+    @pytest.mark.parametrize("tag", [34665, 34853, 65000])
+    def test_tags_that_can_not_be_read_are_named(self, tag):
+        """A pointer of 64 bits in a file of 32 bits leads nowhere; no type has the number 99."""
+        kind = 99 if tag == 65000 else 18
+        data = bare(extra=[(tag, kind, 1, pointer(29))])
+        for policy in (*POLICIES, "keep"):
+            source, file = io.BytesIO(data), io.BytesIO()
+            options = {"format": "tiff", "metadata": policy, "allow_larger": True}
+            lost = f"TIFF tags {tag}, which can't be read, are left out"
+            done = compress(source, file, 4, **options)
+            assert done.losses == ((lost,) if policy == "keep" else ())

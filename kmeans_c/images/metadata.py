@@ -85,6 +85,8 @@ class Metadata:
         IPTC data (IIM).
     tags : tuple of (int, Field)
         Of a TIFF, by number: those that are neither storage nor in one of the others.
+    unread : tuple of int
+        Tags of a TIFF, pointers to EXIF and the place among them, that make no sense here.
     """
 
     icc: bytes | None = None
@@ -94,6 +96,7 @@ class Metadata:
     texts: tuple[tuple[str, str], ...] = ()
     iptc: bytes | None = None
     tags: tuple[tuple[int, Field], ...] = ()
+    unread: tuple[int, ...] = ()
 
 
 def read_metadata(image: Image.Image, icc: bytes | None, *, sideways: bool = False) -> Metadata:

@@ -43,6 +43,9 @@ def losses(metadata: Metadata, kind: str, policy: str) -> tuple[str, ...]:
     if policy == "safe" and unknown:
         numbers = ", ".join(map(str, unknown))
         found.append(f"TIFF tags {numbers}, which are unknown, are left out")
+    if policy == "keep" and metadata.unread:
+        numbers = ", ".join(map(str, metadata.unread))
+        found.append(f"TIFF tags {numbers}, which can't be read, are left out")
     return tuple(found)
 
 

@@ -28,6 +28,8 @@ import numpy as np
 from kmeans_c.images import iptc
 from kmeans_c.images.fields import (
     BYTE,
+    EXIF,
+    GPS,
     LONG,
     RATIONAL,
     Budget,
@@ -195,6 +197,7 @@ def read_tiff_metadata(
         dpi=dpi[::-1] if dpi and sideways else dpi,
         iptc=_iptc(fields),
         tags=tuple(sorted(tags.items())),
+        unread=tuple(sorted(tag for tag in directory.entries if _is_unread(tag, folder))),
     ), tuple(losses)
 
 
@@ -224,6 +227,11 @@ _SPECIAL = {
 
 def _is_carried(tag: int) -> bool:
     return tag not in _STORAGE or tag == _ORIENTATION
+
+
+def _is_unread(tag: int, folder: Folder) -> bool:
+    carried = _is_carried(tag) or tag in (EXIF, GPS)
+    return carried and tag not in folder.fields and tag not in folder.folders
 
 
 def _subfile_type(directory: Directory) -> int:
