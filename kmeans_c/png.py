@@ -79,10 +79,13 @@ class Form(NamedTuple):
 
 PLAIN = Form("frequency", packed=True, filtered=False)
 
-# The forms of a palette that was given: it stays as it is, and says how many bits a pixel has.
+# The forms of a palette that was given, which stays as it is; those of a byte a pixel are others
+# only where up to 16 entries could be packed.
 _TRIED_AS_GIVEN = (
     Form("as given", packed=True, filtered=False),
     Form("as given", packed=True, filtered=True),
+    Form("as given", packed=False, filtered=False),
+    Form("as given", packed=False, filtered=True),
 )
 
 # The forms tried, by what each adds on photos, scans, drawings and screenshots; others, and more of
@@ -121,7 +124,7 @@ def encode_png(
         chooses filters (``pip install kmeans-c[optimize]``); zlib does otherwise.
     keep_palette : bool
         Whether PLTE and tRNS hold the palette as it is, with its order, its unused and its double
-        entries; the bits a pixel are then the fewest for that many entries.
+        entries; the bits a pixel are then the fewest for that many entries, or 8.
     n_threads : int, optional
         See `quantize`.
 
@@ -133,7 +136,8 @@ def encode_png(
     """
     forms: tuple[Form, ...]
     if keep_palette:
-        forms = _TRIED_AS_GIVEN if optimize >= 2 else _TRIED_AS_GIVEN[:1]
+        n_forms = 1 if optimize < 2 else 4 if len(palette) <= 16 else 2
+        forms = _TRIED_AS_GIVEN[:n_forms]
     else:
         palette, indices = used(palette, indices)
         forms = _forms(optimize, narrow=len(palette) <= 16)
