@@ -209,8 +209,10 @@ def _check_words(options: argparse.Namespace, plan: Plan) -> None:
     _check_jpeg_words(options, plan)
     if options.shared_palette and options.icc == "keep":
         raise RefusedError("--shared-palette: needs all colours in one space, not --icc keep")
-    if options.shared_palette and not isinstance(options.colors or 16, int):
-        raise RefusedError("--shared-palette: needs a number of colours, not -k auto")
+    if options.shared_palette and any(target):
+        raise RefusedError(
+            "--shared-palette: needs a number of colours, not -k auto, -Q or --target-size"
+        )
     if options.shared_palette and plan.jobs and plan.jobs[0].source == STANDARD:
         raise RefusedError(f"--shared-palette: reads its inputs twice, which {STANDARD} can't be")
 

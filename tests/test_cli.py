@@ -708,6 +708,8 @@ def test_signal_handlers_are_put_back(run, number):
         ["--jpeg-quality", "50"],
         ["-o", "x.jpg", "--jpeg-quality", "50", "--target-size", "3K"],
         ["--importance", "mask.png", "-Q", "65-80"],
+        ["--shared-palette", "-Q", "65-80"],
+        ["--shared-palette", "--target-size", "3K"],
     ],
 )
 def test_contradictions_touch_nothing(run, folder, words):
