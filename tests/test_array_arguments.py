@@ -108,7 +108,9 @@ def test_indices_larger_than_any_memory():
 
 
 @pytest.mark.parametrize(
-    "weights", [object(), [object()] * 20, [None] * 20, ["a"] * 20, [[]] * 20], ids=repr
+    "weights",
+    [object(), [object()] * 20, [None] * 20, ["a"] * 20, [[]] * 20],
+    ids=["object", "objects", "None", "text", "lists"],
 )
 def test_sample_weights_that_are_no_numbers(weights):
     weights = np.array(weights, object)
