@@ -27,7 +27,8 @@ LATENCY = float(os.environ.get("KMEANS_C_INTERRUPTS_LATENCY", "5"))
 
 
 def command(*words):
-    return [sys.executable, "-m", "kmeans_c", *map(str, words)]
+    # -P: the installed package, also where the current folder is a checkout.
+    return [sys.executable, "-P", "-m", "kmeans_c", *map(str, words)]
 
 
 def interrupted(words, after, sent, *, group=False):
@@ -108,7 +109,7 @@ def test_with_weights(tmp_path, monkeypatch):
 
 
 def test_a_signal_that_is_ignored_stays_so(folder, tmp_path):
-    script = f"trap '' HUP; exec {sys.executable} -m kmeans_c {folder / '0.jpg'} -d {tmp_path}"
+    script = f"trap '' HUP; exec {sys.executable} -P -m kmeans_c {folder / '0.jpg'} -d {tmp_path}"
     process = subprocess.Popen(["sh", "-c", script], stdout=subprocess.PIPE)
     time.sleep(0.3)
     process.send_signal(signal.SIGHUP)
@@ -123,7 +124,7 @@ def test_importing_the_package_sets_no_handler():
         "kmeans_c.cli, kmeans_c.command.ending; "
         "assert before == [signal.getsignal(n) for n in (2, 15)]"
     )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-P", "-c", code], check=True)
 
 
 @pytest.mark.parametrize("kind", [np.float64, np.float16, np.uint8, np.int64, bool])

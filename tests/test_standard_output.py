@@ -23,7 +23,8 @@ def image(tmp_path, monkeypatch):
 
 
 def command(*words):
-    return [sys.executable, "-m", "kmeans_c", *words]
+    # -P: the installed package, also where the current folder is a checkout.
+    return [sys.executable, "-P", "-m", "kmeans_c", *words]
 
 
 @pytest.mark.skipif(not FULL.exists(), reason="no device that is full")
