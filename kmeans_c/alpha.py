@@ -45,13 +45,6 @@ def solid_entries(palette: Colors) -> NDArray[np.int32]:
     return np.arange(len(palette), dtype=np.int32)
 
 
-def clear_entry(palette: Colors) -> int | None:
-    """Return the first fully transparent entry of a palette (K, channels), or None."""
-    if palette.shape[1] < 4 or palette[:, 3].all():
-        return None
-    return int(palette[:, 3].argmin())
-
-
 def is_nearly_opaque(colors: Colors) -> bool:
     """Say whether RGBA colours (..., 4) are not all opaque, but none is below `NEARLY_OPAQUE`."""
     least = colors[..., 3].min(initial=OPAQUE)

@@ -87,7 +87,7 @@ SHARE_ENTRIES = 1 << 11  # entries for which the lattice's search is: some 10 ms
 LEAST_MIXED, MOST_MIXED, MIXED_STEP = 4, 32, 16
 
 # What an opaque pixel may become once an error has changed it, in a palette without opaque entries:
-# an entry that is hardly less opaque than the most opaque one, lest opaque areas get holes.
+# an entry that is hardly less opaque than the most opaque one, or opaque areas would get holes.
 SOLID = 8
 
 # The tree of a larger palette would take longer than many an image: evenly taken entries stand for

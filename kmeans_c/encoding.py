@@ -2,7 +2,6 @@
 
 import io
 import os
-import struct
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 
 from kmeans_c.alpha import NEARLY_OPAQUE, opaque_table
 from kmeans_c.checks import check_int
+from kmeans_c.icon import encode_icon
 from kmeans_c.images import as_pixels, read_image
 from kmeans_c.images.metadata import Metadata, fitted, kept, png_chunks, save_options
 from kmeans_c.images.modes import OPAQUE
@@ -55,9 +55,6 @@ _WEBP_EFFORT = ((20, 0), (50, 2), (75, 3), (75, 4), (100, 4), (100, 5), (100, 6)
 _ZLIB_LEVELS = (1, 4, 6, 7, 8, 9, 9)  # of a TIFF, by `optimize`
 
 _PNG_HEADER = len(SIGNATURE) + 25  # with IHDR, after which other chunks may follow
-
-_ICO_START = b"\0\0\1\0"
-_ICO_HEADER = struct.Struct("<HHHBBBBHHII")
 
 OPAQUE_FORMATS = ("jpeg", "bmp")
 _NO_TRANSPARENCY = "{} holds no transparency; png, webp and tiff do"
@@ -236,7 +233,8 @@ def encode(
         return _tiff(palette, indices, optimize, about, policy)
     described = save_options(about, kind, policy)
     if kind == "ico":
-        return _icon(palette, indices, optimize, keep_palette=keep_palette)
+        in_color = not holds_palette(kind, used(palette, indices)[0])
+        return encode_icon(palette, indices, optimize, in_color=in_color, keep_palette=keep_palette)
     if kind == "bmp":
         from kmeans_c.images.bmp_file import encode_bmp  # noqa: PLC0415 - rarely needed
 
@@ -497,22 +495,3 @@ def misfit(palette: NDArray[np.uint8], indices: NDArray[np.uint8], kind: str) ->
     elif np.any(alpha < NEARLY_OPAQUE):
         return _NO_TRANSPARENCY.format(kind)
     return None
-
-
-def _icon(
-    palette: NDArray[np.uint8], indices: NDArray[np.uint8], optimize: int, *, keep_palette: bool
-) -> bytes:
-    """An ICO of one PNG.
-
-    A PNG with transparency is in full colour: not every reader of icons, Pillow among them, looks
-    for it in a palette.
-    """
-    if not holds_palette("ico", used(palette, indices)[0]):
-        file = io.BytesIO()
-        Image.fromarray(palette.take(indices, axis=0)).save(file, "png", optimize=True)
-        png = file.getvalue()
-    else:
-        png = encode_png(palette, indices, optimize, keep_palette=keep_palette)
-    height, width = indices.shape
-    sides = width & 255, height & 255  # 256 is written as 0
-    return _ICO_HEADER.pack(0, 1, 1, *sides, 0, 0, 1, 32, len(png), _ICO_HEADER.size) + png

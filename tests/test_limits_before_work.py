@@ -1,7 +1,7 @@
-"""Limits are checked before the work: what can't be is said at once, not after seconds or for ever.
+"""Limits are checked before the work: the impossible is refused at once.
 
 A view may have far more elements than there is memory. A minute for what should take milliseconds
-is a generous bound; a process of its own ends what would take for ever.
+is a generous bound; a process of its own ends what would not end.
 """
 
 import importlib

@@ -12,7 +12,8 @@ import re
 from collections.abc import Iterator
 from typing import NamedTuple
 
-SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
+START = b"\xff\xd8"  # SOI, which has no contents
+EOI, SOS, COM = 0xD9, 0xDA, 0xFE
 APP0, APP15 = 0xE0, 0xEF
 
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")

@@ -16,7 +16,7 @@ from itertools import chain
 import numpy as np
 
 from kmeans_c.images.decoders import opened
-from kmeans_c.images.jpeg_segments import EOI, SOS, Segment, segments
+from kmeans_c.images.jpeg_segments import EOI, SOS, START, Segment, segments
 from kmeans_c.images.modes import Pixels
 
 # Of more pixels only the blocks' means are decoded.
@@ -26,7 +26,6 @@ MAX_DECODED = 1 << 20
 MAX_MEANS = 6 << 20
 
 _SOF0, _SOF2, _DHT, _DQT = 0xC0, 0xC2, 0xC4, 0xDB
-_SOI = b"\xff\xd8"
 _TWO_BY_TWO = 0x22  # samples of luma for one of chroma
 
 # A Huffman table (AC, number 0) of one code, 0: the start of a run of 2^14 blocks or more that have
@@ -59,7 +58,7 @@ def shows(data: bytes, twin: bytes) -> bool:
         rows = max(16, MAX_MEANS // width // 16 * 16)
         if rows < height:
             parts, theirs = _cut(parts, rows), _cut(theirs, rows)
-        of_twin = _SOI + b"".join(part.whole for part in theirs)
+        of_twin = START + b"".join(part.whole for part in theirs)
         means = _decoded(_means_only(parts), small=True)
         return np.array_equal(means, _decoded(of_twin, small=True))
     except (OSError, SyntaxError, ValueError, IndexError):  # of a file that is no such JPEG
@@ -69,7 +68,7 @@ def shows(data: bytes, twin: bytes) -> bool:
 def _picture_segments(data: bytes) -> list[Segment]:
     """Give the segments but those of metadata; they must be the whole file."""
     found = list(segments(data))
-    if not data.startswith(_SOI) or sum(len(part.whole) for part in found) + 2 != len(data):
+    if not data.startswith(START) or sum(len(part.whole) for part in found) + 2 != len(data):
         raise ValueError("bytes before or behind the picture")
     return [part for part in found if not part.is_metadata]
 
@@ -123,7 +122,7 @@ def _means_only(parts: list[Segment]) -> bytes:
     """
     frame = _frame(parts)
     if frame.marker != _SOF2:
-        return _SOI + b"".join(part.whole for part in parts)
+        return START + b"".join(part.whole for part in parts)
     components = frame.contents[6::3]
     empty_ones = components[:1] if frame.contents[7] == _TWO_BY_TWO else components
     kept = [
@@ -138,7 +137,7 @@ def _means_only(parts: list[Segment]) -> bytes:
     bits += "1" * (-len(bits) % 8)
     empty = int(bits, 2).to_bytes(len(bits) // 8, "big").replace(b"\xff", b"\xff\0")
     headers = (b"\xff\xda\0\x08\x01%c\0\x01\x3f\0" % component for component in empty_ones)
-    return b"".join([_SOI, *kept, _ONE_CODE, *(head + empty for head in headers), b"\xff\xd9"])
+    return b"".join([START, *kept, _ONE_CODE, *(head + empty for head in headers), b"\xff\xd9"])
 
 
 def _decoded(data: bytes, *, small: bool = False) -> Pixels:

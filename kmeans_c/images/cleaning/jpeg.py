@@ -5,10 +5,9 @@ from __future__ import annotations
 import struct
 
 from kmeans_c.images.cleaning.needed import Needed
-from kmeans_c.images.jpeg_segments import APP0, Segment, segments
+from kmeans_c.images.jpeg_segments import APP0, START, Segment, segments
 
 _APP1, _APP2, _APP14 = 0xE1, 0xE2, 0xEE
-_SOI = b"\xff\xd8"
 
 # JFIF's header: name, version (2 bytes) | unit | width and height of a pixel | size of a thumbnail
 _UNIT = 7
@@ -28,7 +27,7 @@ def cleaned(data: bytes, needed: Needed) -> bytes:
     """
     found = list(segments(data))
     header = next((s.contents for s in found if _is_jfif(s)), None)
-    parts = [_SOI]
+    parts = [START]
     with_dpi = True
     if header is not None:
         header = header[:12].ljust(12, b"\0")

@@ -12,9 +12,8 @@ from typing import Any
 from kmeans_c.images import tiff_layout as tl
 from kmeans_c.images.cleaning import webp
 from kmeans_c.images.cleaning.needed import Needed
-from kmeans_c.images.jpeg_segments import APP0, EOI, SOS, Segment, segments
+from kmeans_c.images.jpeg_segments import APP0, EOI, SOS, START, Segment, segments
 
-_SOI = b"\xff\xd8"
 _APP14 = 0xEE
 _DHT, _DAC, _DQT, _DRI = 0xC4, 0xCC, 0xDB, 0xDD
 _TABLES = frozenset((_DHT, _DAC, _DQT, _DRI, EOI))
@@ -65,7 +64,7 @@ def _check_jpeg(strip: bytes, needed: Needed) -> None:
 def _check_segments(
     stream: bytes, markers: frozenset[int], *, headers: bool = False
 ) -> list[Segment]:
-    if not stream.startswith(_SOI):
+    if not stream.startswith(START):
         raise ValueError("a JPEG stream does not begin as one")
     found = list(segments(stream))
     for segment in found:
